@@ -1,0 +1,36 @@
+/** Loads the C++ addon. The browser build resolves `#addon` to addon.browser.ts, so nothing of Node enters its graph. */
+import {createRequire} from 'node:module';
+import type {HostArray} from './engine.js';
+
+/** The functions of `native/addon.cc`. Arguments are checked in C++; errors carry a `code` of {@link ErrorCode}. */
+export interface Addon {
+  /** Runs kernel number `kernel` of the table on parameters and buffers in the row's order. */
+  run(kernel: number, params: Float64Array, buffers: HostArray[]): void;
+  /** Rows as the addon was built with them, for the mirror test. */
+  readonly table: readonly {name: string; params: readonly string[]; buffers: readonly string[]}[];
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `scalar`. */
+  instructionSet(): string;
+  /** Instruction sets that this machine can run. */
+  instructionSets(): string[];
+  /** Chooses one of {@link instructionSets}; for tests and benchmarks. */
+  setInstructionSet(name: string): void;
+  /** Threads of the pool. */
+  threads(): number;
+  /** Resizes the pool; 1 runs everything on the calling thread. */
+  setThreads(count: number): void;
+}
+
+/** The addon, or one line that says why there is none. */
+export function loadAddon(): {addon: Addon} | {missing: string} {
+  if (process.env.ENGRAM_NATIVE === 'skip') return {missing: 'ENGRAM_NATIVE=skip'};
+  try {
+    const addon = createRequire(import.meta.url)('../../native/build/Release/engram_native.node') as Addon;
+    return {addon};
+  } catch (error) {
+    const reason = (error as Error).message.split('\n')[0];
+    if (process.env.ENGRAM_NATIVE === 'require') {
+      throw new Error(`ENGRAM_NATIVE=require, but the addon cannot be loaded: ${reason}. Run "npm run build:native".`);
+    }
+    return {missing: reason};
+  }
+}

@@ -1,0 +1,64 @@
+/** Argument checks and derived sizes, all read off a kernel's row. The addon has its own, generated from the same rows. */
+import {EngramError} from '../errors.js';
+import {type BufferSpec, type KernelName, type KernelSpec, type Params, row} from './table.js';
+
+/** A parameter as the number that travels to a kernel: choices become their index. */
+export function paramValue(spec: KernelSpec, name: string, value: unknown): number {
+  const param = spec.params[name];
+  return param.kind === 'choice' ? param.values.indexOf(value as string) : (value as number);
+}
+
+/** All parameters as numbers, in the row's order. */
+export function packParams<K extends KernelName>(kernel: K, params: Params<K>): Float64Array {
+  const spec = row(kernel);
+  return Float64Array.from(Object.keys(spec.params), (name) =>
+    paramValue(spec, name, (params as Record<string, unknown>)[name]),
+  );
+}
+
+/** Length in elements of one buffer of a call. */
+export function bufferLength(buffer: BufferSpec, params: object): number {
+  return buffer.length.reduce((product, name) => product * (params as Record<string, number>)[name], 1);
+}
+
+/**
+ * Refuses a call whose parameters or buffer lengths do not fit the kernel's row.
+ *
+ * @param lengths elements of every buffer of the row; `write` buffers included
+ * @throws EngramError ARGUMENT for a parameter, SHAPE for a length
+ */
+export function checkCall<K extends KernelName>(kernel: K, params: Params<K>, lengths: Record<string, number>): void {
+  const spec = row(kernel);
+  for (const [name, param] of Object.entries(spec.params)) {
+    const value = (params as Record<string, unknown>)[name];
+    const fits =
+      param.kind === 'choice'
+        ? param.values.includes(value as string)
+        : param.kind === 'size'
+          ? Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
+          : typeof value === 'number';
+    if (!fits) {
+      const expected =
+        param.kind === 'choice'
+          ? `one of ${param.values.join(', ')}`
+          : param.kind === 'size'
+            ? `a whole number (${param.unit})`
+            : `a number (${param.unit})`;
+      throw new EngramError('ARGUMENT', {
+        expected: `${kernel}.${name} to be ${expected}`,
+        received: String(value),
+        remedy: 'Pass every parameter that the kernel table lists for this kernel.',
+      });
+    }
+  }
+  for (const [name, buffer] of Object.entries(spec.buffers)) {
+    const length = bufferLength(buffer, params);
+    if (lengths[name] !== length) {
+      throw new EngramError('SHAPE', {
+        expected: `${kernel}.${name} to have ${buffer.length.join(' x ') || '1'} = ${length} elements`,
+        received: lengths[name] === undefined ? 'no such buffer' : `${lengths[name]}`,
+        remedy: 'Check the shapes against the parameters.',
+      });
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/** Kernels on tensors that live in host memory: tfjs `cpu` and Engram's `native` without a copy, others by `dataSync()`. */
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
+import {bufferLength} from './check.js';
+import type {Buffers, Engine, EngineName, HostArray} from './engine.js';
+import {hostEngine} from './host.js';
+import {type BufferSpec, type KernelName, type Params, row} from './table.js';
+import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensors.js';
+
+/** The part of tfjs' CPU backend that gives a tensor's live array. */
+export interface HostBackend {
+  readonly data?: {get(dataId: object): {values?: unknown}};
+}
+
+const empty = new Float32Array(0);
+
+export class HostCell implements Cell {
+  private array: HostArray | null;
+  constructor(
+    readonly size: number,
+    dtype: 'f32' | 'u32',
+  ) {
+    this.array = dtype === 'f32' ? new Float32Array(size) : new Uint32Array(size);
+  }
+  /** The live memory. For this folder only: whoever holds it could watch it change. */
+  get values(): HostArray {
+    if (!this.array) {
+      throw new EngramError('DISPOSED', {
+        expected: 'memory in use',
+        received: 'memory that was disposed',
+        remedy: 'Do not use an object after its dispose().',
+      });
+    }
+    return this.array;
+  }
+  async read(): Promise<HostArray> {
+    return this.values.slice();
+  }
+  dispose(): void {
+    this.array = null;
+  }
+}
+
+export class HostTensorEngine implements TensorEngine {
+  private readonly engine: Engine<HostArray> = hostEngine();
+
+  constructor(private readonly backend: HostBackend) {}
+
+  get name(): EngineName {
+    return this.engine.name;
+  }
+
+  cell(size: number, dtype: 'f32' | 'u32' = 'f32'): HostCell {
+    return new HostCell(size, dtype);
+  }
+
+  run<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    inputs: TensorInputs<K>,
+    outputs: OutputShapes<K>,
+  ): TensorOutputs<K> {
+    const arrays: Record<string, HostArray> = {};
+    const written: [string, number[]][] = [];
+    for (const [name, spec] of Object.entries(row(kernel).buffers)) {
+      if (spec.access === 'write') {
+        const shape = (outputs as Record<string, number[]>)[name];
+        arrays[name] = new Float32Array(bufferLength(spec, params));
+        written.push([name, shape]);
+      } else {
+        arrays[name] = this.arrayOf(kernel, name, spec, (inputs as Record<string, tf.Tensor | Cell | null>)[name]);
+      }
+    }
+    this.engine.run(kernel, params, arrays as Buffers<K, HostArray>);
+    return Object.fromEntries(
+      written.map(([name, shape]) => [name, tf.tensor(arrays[name], shape, 'float32')]),
+    ) as unknown as TensorOutputs<K>;
+  }
+
+  private arrayOf(kernel: string, name: string, spec: BufferSpec, input: tf.Tensor | Cell | null): HostArray {
+    if (input === null) return empty;
+    if (input instanceof HostCell) return input.values;
+    if (!(input instanceof tf.Tensor)) {
+      throw new EngramError('BACKEND', {
+        expected: `${kernel}.${name} in host memory`,
+        received: 'memory of another engine',
+        remedy: 'Keep one TensorFlow.js backend for the life of a memory and its optimizer.',
+      });
+    }
+    if (spec.dtype === 'f32' && input.dtype !== 'float32') {
+      throw new EngramError('DTYPE', {
+        expected: `${kernel}.${name} to be float32`,
+        received: input.dtype,
+        remedy: 'Cast the tensor with tf.cast(x, "float32").',
+      });
+    }
+    // The live array, without the copy that read() makes; other backends (wasm, webgl) hand out a copy.
+    const live = this.backend.data?.get(input.dataId)?.values;
+    return live instanceof Float32Array ? live : (input.dataSync() as Float32Array);
+  }
+}
