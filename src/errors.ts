@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'NOT_SAMPLEWISE' // the network's outputs for one sample depend on the others
   | 'NO_GRADIENTS' // tfjs-core is loaded without its gradient functions
   | 'DISPOSED' // used after dispose()
+  | 'BUSY' // a second call while the first still runs
+  | 'CHANGED' // the network's parameters changed under a running consolidation
   | 'BACKEND' // the TensorFlow.js backend cannot do what was asked
   | 'NO_ADDON' // the C++ addon is missing
   | 'NO_GPU' // no WebGPU adapter

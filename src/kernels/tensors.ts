@@ -51,13 +51,12 @@ const engines = new WeakMap<object, TensorEngine>();
 /** The engine for tensors of the current TensorFlow.js backend. Engines are kept one per backend instance. */
 export function tensorEngine(): TensorEngine {
   const backend = tf.backend();
-  let engine = engines.get(backend);
-  if (!engine) {
-    engine =
-      tf.getBackend() === 'webgpu'
-        ? webGpuTensorEngine(backend as unknown as WebGpuBackendLike)
-        : new HostTensorEngine(backend as unknown as HostBackend);
-    engines.set(backend, engine);
-  }
+  const known = engines.get(backend);
+  if (known) return known;
+  const engine =
+    tf.getBackend() === 'webgpu'
+      ? webGpuTensorEngine(backend as unknown as WebGpuBackendLike)
+      : new HostTensorEngine(backend as unknown as HostBackend);
+  engines.set(backend, engine);
   return engine;
 }

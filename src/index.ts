@@ -1,0 +1,20 @@
+/** Engram: continual learning for TensorFlow.js with exact per-sample importance. */
+export {EngramError, type ErrorCode} from './errors.js';
+export type {BatchLike, Inputs, Samples} from './memory/batches.js';
+export {
+  type EstimateOptions,
+  type EstimateSettings,
+  estimateImportance,
+  type ImportanceReport,
+  type ParameterReport,
+  type Progress,
+} from './memory/estimate.js';
+export type {MergeRule} from './memory/memory.js';
+export {
+  MemoryAwareSynapses,
+  type MemoryAwareSynapsesOptions,
+  type OptimizerConfig,
+  type VariableFilter,
+} from './methods/mas.js';
+export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';
+export type {Network, NetworkLike, Seed} from './tape/index.js';

@@ -1,0 +1,214 @@
+/** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
+import type {Samples} from '../memory/batches.js';
+import {type EstimateOptions, estimateImportance, type ImportanceReport} from '../memory/estimate.js';
+import {Memory, type MergeRule, normalize} from '../memory/memory.js';
+import {AdditiveOptimizer} from '../optimizers/additive.js';
+import {FusedOptimizer, fusedRule} from '../optimizers/fused.js';
+import type {PenalizedOptimizer, PenaltyOptions} from '../optimizers/penalized.js';
+import {penalty} from '../optimizers/penalty.js';
+import {asNetwork, type Network, type NetworkLike} from '../tape/index.js';
+
+/** Picks variables: names, a pattern on names, or a function of the variable. */
+export type VariableFilter = readonly string[] | RegExp | ((variable: tf.Variable) => boolean);
+
+export interface MemoryAwareSynapsesOptions {
+  /** Strength of the penalty lambda * sum Omega (theta - theta*)^2; the paper uses 1. */
+  lambda: number;
+  /** The function whose sensitivity is measured: `logits` (default, before a final softmax or sigmoid) or `output`. */
+  output?: 'logits' | 'output';
+  /** How the importance of several tasks is combined; default `sum`, as in the paper. */
+  accumulate?: MergeRule;
+  /** Divide each task's importance by its mean, so that lambda is comparable over tasks and networks. Default false. */
+  normalize?: boolean;
+  /** Variables that are held; default all trainable ones. */
+  include?: VariableFilter;
+  /** Variables that are left free, such as a head that every task has for itself. */
+  exclude?: VariableFilter;
+}
+
+/** An optimizer's own settings, for {@link MemoryAwareSynapses.optimizer} without a tfjs optimizer at hand. */
+export type OptimizerConfig =
+  | {kind: 'sgd'; learningRate: number}
+  | {kind: 'momentum'; learningRate: number; momentum: number; useNesterov?: boolean}
+  | {kind: 'adam'; learningRate?: number; beta1?: number; beta2?: number; epsilon?: number};
+
+/**
+ * Holds each parameter of a network in proportion to how much the network's function depends on it.
+ *
+ * ```ts
+ * const mas = new MemoryAwareSynapses(model, {lambda: 1});
+ * model.compile({optimizer: mas.optimizer(tf.train.adam(1e-3)), loss: 'categoricalCrossentropy'});
+ * await model.fit(digits.x, digits.y);
+ * await mas.consolidate(digits.x);
+ * await model.fit(letters.x, letters.y);
+ * ```
+ */
+export class MemoryAwareSynapses {
+  private readonly network: Network;
+  private readonly variables: tf.Variable[];
+  private readonly options: Readonly<MemoryAwareSynapsesOptions>;
+  private readonly memory = new Memory();
+  private readonly optimizers: FusedOptimizer[] = [];
+  private consolidating = false;
+
+  /**
+   * @param networkLike a `tf.LayersModel`, or `{forward, variables}` for plain tfjs-core code
+   * @throws EngramError ARGUMENT, UNKNOWN_VARIABLE
+   */
+  constructor(
+    private readonly networkLike: NetworkLike,
+    options: MemoryAwareSynapsesOptions,
+  ) {
+    checkLambda(options?.lambda);
+    checkChoice('output', options.output, ['logits', 'output']);
+    checkChoice('accumulate', options.accumulate, ['sum', 'ema', 'mean', 'max']);
+    this.options = {...options};
+    this.network = asNetwork(networkLike);
+    this.variables = chooseVariables(this.network.variables, options.include, options.exclude);
+  }
+
+  /** Omega by variable name: mean per-sample |gradient|, in units of ||F||^2 per unit of the parameter. */
+  get importance(): ReadonlyMap<string, tf.Tensor> {
+    return this.memory.importance;
+  }
+
+  /** theta* by variable name: the parameters as they were when last consolidated. */
+  get anchor(): ReadonlyMap<string, tf.Tensor> {
+    return this.memory.anchor;
+  }
+
+  /** Tasks consolidated, by variable name. */
+  get tasks(): ReadonlyMap<string, number> {
+    return this.memory.tasks;
+  }
+
+  /**
+   * Measures what the network now does on `data` and holds it from here on. Labels are not needed, and the data need
+   * not be the training data. Momentum and Adam moments of this object's optimizers are forgotten, because they still
+   * point away from the new anchor.
+   *
+   * @param data samples: a tensor `[N, ...]`, nested array, `tf.data.Dataset` of batches or iterable of batches
+   * @returns what was measured, and by which rule for each parameter
+   * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, BUSY, CHANGED, NESTED_TAPE, NO_GRADIENTS, DISPOSED; or the
+   * signal's reason. The memory is then as it was.
+   */
+  async consolidate(data: Samples, options: EstimateOptions = {}): Promise<ImportanceReport> {
+    if (this.consolidating) {
+      throw new EngramError('BUSY', {
+        expected: 'one consolidation at a time',
+        received: 'a second call while the first runs',
+        remedy: 'Await the first one.',
+      });
+    }
+    this.consolidating = true;
+    try {
+      void this.memory.importance; // throws DISPOSED before any work is done
+      const {variables} = this;
+      const settings = {...options, variables, output: this.options.output ?? 'logits'};
+      const {importance, report} = await estimateImportance(this.networkLike, data, settings);
+      const finished = this.options.normalize ? await normalize(importance) : importance;
+      this.memory.consolidate(finished, variables, this.options.accumulate ?? 'sum');
+      for (const optimizer of this.optimizers) optimizer.reset();
+      return report;
+    } finally {
+      this.consolidating = false;
+    }
+  }
+
+  /** The penalty as a differentiable scalar, for a training loop of one's own: `loss.add(mas.penalty())`. */
+  penalty(): tf.Scalar {
+    return penalty(this.memory, this.variables, this.options.lambda);
+  }
+
+  /**
+   * An optimizer for `model.compile` or `minimize` that trains like `base` and holds what is important.
+   *
+   * SGD, momentum and Adam become one fused kernel; any other base gets the penalty's gradient added to the task's.
+   * The base's learning rate is read at every step, so schedules on it keep working.
+   *
+   * @param base a `tf.train.*` optimizer, or its settings
+   * @throws EngramError ARGUMENT for a proximal step around an optimizer that has none
+   */
+  optimizer(base: tf.Optimizer | OptimizerConfig, {step}: Pick<PenaltyOptions, 'step'> = {}): PenalizedOptimizer {
+    checkChoice('step', step, ['proximal', 'explicit']);
+    const inner = base instanceof tf.Optimizer ? base : makeOptimizer(base);
+    const {lambda} = this.options;
+    const rule = fusedRule(inner);
+    if (rule) {
+      const fused = new FusedOptimizer(inner, this.memory, {lambda, step: step ?? 'proximal'}, rule);
+      this.optimizers.push(fused);
+      return fused;
+    }
+    if (step === 'proximal') {
+      throw new EngramError('ARGUMENT', {
+        expected: 'SGD, momentum or Adam for a proximal step',
+        received: inner.getClassName(),
+        remedy: 'Use step: "explicit", which works with every optimizer.',
+      });
+    }
+    return new AdditiveOptimizer(inner, this.memory, {lambda, step: 'explicit'});
+  }
+
+  /** Frees importance and anchors; the network and its optimizers are the caller's. A second call does nothing. */
+  dispose(): void {
+    this.memory.dispose();
+  }
+}
+
+function makeOptimizer(config: OptimizerConfig): tf.Optimizer {
+  switch (config?.kind) {
+    case 'sgd':
+      return tf.train.sgd(config.learningRate);
+    case 'momentum':
+      return tf.train.momentum(config.learningRate, config.momentum, config.useNesterov);
+    case 'adam':
+      return tf.train.adam(config.learningRate, config.beta1, config.beta2, config.epsilon);
+    default:
+      throw new EngramError('ARGUMENT', {
+        expected: 'a tf.train optimizer or {kind: "sgd" | "momentum" | "adam", ...}',
+        received: JSON.stringify(config) ?? String(config),
+        remedy: 'For example mas.optimizer(tf.train.adam(1e-3)).',
+      });
+  }
+}
+
+function chooseVariables(all: tf.Variable[], include?: VariableFilter, exclude?: VariableFilter): tf.Variable[] {
+  const included = include ? matcher(include, all) : () => true;
+  const excluded = exclude ? matcher(exclude, all) : () => false;
+  return all.filter((variable) => included(variable) && !excluded(variable));
+}
+
+function matcher(filter: VariableFilter, all: tf.Variable[]): (variable: tf.Variable) => boolean {
+  if (filter instanceof RegExp) return (variable) => variable.name.search(filter) >= 0;
+  if (typeof filter === 'function') return filter;
+  const names = new Set(all.map((variable) => variable.name));
+  for (const name of filter) {
+    if (names.has(name)) continue;
+    throw new EngramError('UNKNOWN_VARIABLE', {
+      expected: `one of ${[...names].join(', ')}`,
+      received: name,
+      remedy: 'Use the variable names of the network, a RegExp or a function.',
+    });
+  }
+  return (variable) => filter.includes(variable.name);
+}
+
+function checkLambda(lambda: unknown): void {
+  if (typeof lambda === 'number' && Number.isFinite(lambda) && lambda >= 0) return;
+  throw new EngramError('ARGUMENT', {
+    expected: 'lambda to be a finite number of at least 0',
+    received: String(lambda),
+    remedy: 'The paper uses 1; larger holds earlier tasks more firmly.',
+  });
+}
+
+function checkChoice(option: string, value: unknown, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value as string)) return;
+  throw new EngramError('ARGUMENT', {
+    expected: `${option} to be one of ${allowed.join(', ')}`,
+    received: String(value),
+    remedy: 'Leave it out for the default.',
+  });
+}
