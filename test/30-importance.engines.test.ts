@@ -1,0 +1,96 @@
+/** Importance is exact: it equals the definition, for every batch size and order, by a rule and not by a loop. */
+import * as tf from '@tensorflow/tfjs';
+import {expect, it} from 'vitest';
+import {estimateImportance} from '../dist/index.js';
+import {describeEngine, deviation, engineName, exactness} from './engine.js';
+import {batchOfOne, goldenCases, goldenModel, variablesOf} from './networks.js';
+
+async function read(importance: Map<string, tf.Tensor>): Promise<Map<string, ArrayLike<number>>> {
+  const values = new Map<string, ArrayLike<number>>();
+  for (const [name, omega] of importance) {
+    values.set(name, await omega.data());
+    omega.dispose();
+  }
+  return values;
+}
+
+describeEngine(`importance on ${engineName}`, () => {
+  for (const golden of goldenCases) {
+    it(`equals float64 PyTorch: ${golden.name}`, async () => {
+      const model = goldenModel(golden);
+      const samples = tf.tensor(golden.samples.values, golden.samples.shape);
+      const reversed = tf.reverse(samples, 0);
+      for (const [data, batchSize] of [
+        [samples, 1],
+        [samples, 9],
+        [samples, 4],
+        [reversed, 2],
+      ] as const) {
+        const {importance, report} = await estimateImportance(model, data, {batchSize});
+        const values = await read(importance);
+        for (const [i, variable] of variablesOf(model).entries()) {
+          const error = deviation(values.get(variable.name)!, golden.importance[i].values);
+          expect(error, `${variable.name} at batch size ${batchSize}`).toBeLessThanOrEqual(exactness);
+        }
+        expect(report.samples).toBe(9);
+        expect(report.parameters.map(({fallback}) => fallback)).toEqual(report.parameters.map(() => null));
+        expect(report.parameters.every(({rule}) => rule !== null)).toBe(true);
+      }
+      tf.dispose([samples, reversed]);
+      model.dispose();
+    });
+  }
+
+  it('needs at most two forward passes a batch once the certificate is there', async () => {
+    const model = goldenModel(goldenCases[0]);
+    const few = tf.randomNormal([64, 6]);
+    const many = tf.randomNormal([20 * 32, 6]);
+    const short = await estimateImportance(model, few, {batchSize: 32});
+    const long = await estimateImportance(model, many, {batchSize: 32});
+    const passesPerBatch = (long.report.forwardPasses - short.report.forwardPasses) / 18;
+    expect(passesPerBatch).toBeLessThanOrEqual(2);
+    tf.dispose([few, many, [...short.importance.values()], [...long.importance.values()]]);
+    model.dispose();
+  });
+
+  it('equals the batch-of-one loop on a wider network and batches of 1, 7, 32 with a ragged end', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv2d({inputShape: [11, 10, 3], filters: 8, kernelSize: 3, strides: 2, activation: 'relu'}),
+        tf.layers.batchNormalization(),
+        tf.layers.flatten(),
+        tf.layers.dense({units: 33, activation: 'relu'}),
+        tf.layers.dense({units: 17}),
+      ],
+    });
+    const samples = tf.randomNormal([39, 11, 10, 3], 0, 1, 'float32', 5);
+    const forward = (x: tf.Tensor) => model.apply(x, {training: false}) as tf.Tensor;
+    const expected = await batchOfOne(forward, variablesOf(model), samples);
+    for (const batchSize of [1, 7, 32]) {
+      const values = await read((await estimateImportance(model, samples, {batchSize})).importance);
+      for (const [name, omega] of expected) expect(deviation(values.get(name)!, omega), name).toBeLessThan(exactness);
+    }
+    samples.dispose();
+    model.dispose();
+  });
+
+  it('matches through the fallback, and says so, where there is no rule yet', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.embedding({inputDim: 12, outputDim: 4, inputLength: 5}),
+        tf.layers.lstm({units: 6, recurrentInitializer: 'glorotUniform'}),
+        tf.layers.dense({units: 3}),
+      ],
+    });
+    const samples = tf.randomUniform([6, 5], 0, 12, 'int32', 3);
+    const expected = await batchOfOne((x) => model.apply(x) as tf.Tensor, variablesOf(model), samples);
+    const {importance, report} = await estimateImportance(model, samples, {batchSize: 4});
+    const values = await read(importance);
+    for (const [name, omega] of expected) expect(deviation(values.get(name)!, omega), name).toBeLessThan(exactness);
+    const embedding = report.parameters.find(({name}) => name.includes('embeddings'))!;
+    expect(embedding.rule).toBeNull();
+    expect(embedding.fallback).toMatch(/\w+/);
+    samples.dispose();
+    model.dispose();
+  });
+});
