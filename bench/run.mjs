@@ -1,0 +1,45 @@
+/** `engram bench [kernels] [consolidation] [training]`: prints one table a part and writes everything as JSON. */
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {dirname} from 'node:path';
+import Table from 'cli-table3';
+import {consolidation} from './consolidation.mjs';
+import {kernels} from './kernels.mjs';
+import {machine} from './measure.mjs';
+import {training} from './training.mjs';
+
+const parts = {kernels, consolidation, training};
+
+/**
+ * @param names parts to run; none means all
+ * @param options {out: path of the JSON file, backend: tfjs backend of `consolidation`}
+ */
+export async function run(names = [], {out = 'out/bench.json', ...options} = {}) {
+  const unknown = names.filter((name) => !(name in parts));
+  if (unknown.length > 0)
+    throw new Error(`no benchmark called ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`);
+  const results = {machine: machine()};
+  console.log(
+    Object.entries(results.machine)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(' · '),
+  );
+  for (const name of names.length > 0 ? names : Object.keys(parts)) {
+    results[name] = await parts[name](options);
+    print(name, results[name]);
+  }
+  mkdirSync(dirname(out), {recursive: true});
+  writeFileSync(out, `${JSON.stringify(results, null, 2)}\n`);
+  console.log(`written to ${out}`);
+  return results;
+}
+
+function print(name, rows) {
+  const columns = Object.keys(rows[0]);
+  const table = new Table({head: columns, style: {head: [], border: []}});
+  for (const row of rows) {
+    table.push(columns.map((column) => (typeof row[column] === 'number' ? round(row[column]) : (row[column] ?? ''))));
+  }
+  console.log(`\n${name}\n${table}`);
+}
+
+const round = (value) => (Number.isInteger(value) ? `${value}` : value.toPrecision(3));
