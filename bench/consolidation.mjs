@@ -11,7 +11,7 @@ export async function consolidation({backend = 'native', rounds = 7} = {}) {
   if (backend === 'native') await import('../dist/backends/native.js');
   await tf.setBackend(backend);
   const rows = [];
-  for (const [network, spec] of Object.entries(networks)) {
+  for (const spec of Object.values(networks)) {
     const model = spec.model();
     const mas = new MemoryAwareSynapses(model, {lambda: 1});
     const optimizer = mas.optimizer(tf.train.sgd(1e-4));
