@@ -6,8 +6,12 @@ import type {HostArray} from './engine.js';
 export interface Addon {
   /** Runs kernel number `kernel` of the table on parameters and buffers in the row's order. */
   run(kernel: number, params: Float64Array, buffers: HostArray[]): void;
+  /** Runs operation number `operation` of the tfjs backend's table (src/backends/native-table.ts), in the same way. */
+  operate(operation: number, params: Float64Array, buffers: HostArray[]): void;
   /** Rows as the addon was built with them, for the mirror test. */
-  readonly table: readonly {name: string; params: readonly string[]; buffers: readonly string[]}[];
+  readonly table: readonly AddonRow[];
+  /** The rows of {@link operate}. */
+  readonly operations: readonly AddonRow[];
   /** Instruction set in use: `avx512`, `avx2`, `neon` or `scalar`. */
   instructionSet(): string;
   /** Instruction sets that this machine can run. */
@@ -18,6 +22,12 @@ export interface Addon {
   threads(): number;
   /** Resizes the pool; 1 runs everything on the calling thread. */
   setThreads(count: number): void;
+}
+
+export interface AddonRow {
+  readonly name: string;
+  readonly params: readonly string[];
+  readonly buffers: readonly string[];
 }
 
 /** The addon, or one line that says why there is none. */

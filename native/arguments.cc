@@ -1,0 +1,175 @@
+// The checks of a call's arguments at the N-API edge. node-addon-api's As<>() checks nothing, so the raw interface is
+// asked for everything: type, length, whether the memory is still there, and where it lies.
+#include "arguments.h"
+
+#include <cmath>
+#include <string>
+
+#include "kernel_table.h"
+
+namespace engram {
+namespace {
+
+std::string number(double x) {
+  if (std::isnan(x)) return "not a number";
+  if (x == std::floor(x) && std::fabs(x) < 1e15) return std::to_string(static_cast<long long>(x));
+  return std::to_string(x);
+}
+
+/** What a value is, for messages. */
+std::string describe(napi_env env, napi_value value) {
+  static const char* const kinds[] = {"Int8Array",   "Uint8Array",  "Uint8ClampedArray", "Int16Array",
+                                      "Uint16Array", "Int32Array",  "Uint32Array",       "Float32Array",
+                                      "Float64Array", "BigInt64Array", "BigUint64Array"};
+  bool typed = false;
+  napi_is_typedarray(env, value, &typed);
+  napi_typedarray_type type;
+  if (typed && napi_get_typedarray_info(env, value, &type, nullptr, nullptr, nullptr, nullptr) == napi_ok) {
+    return type <= napi_biguint64_array ? kinds[type] : "a typed array of another kind";
+  }
+  napi_valuetype kind = napi_undefined;
+  napi_typeof(env, value, &kind);
+  if (kind == napi_undefined || kind == napi_null) return "nothing";
+  return kind == napi_number ? "a number" : kind == napi_string ? "a string" : "something else";
+}
+
+struct Memory {
+  char* data;
+  size_t bytes;
+};
+
+/** The memory of a typed array of exactly this type, still attached and aligned. */
+Memory memoryOf(Napi::Env env, napi_value value, napi_typedarray_type wanted, const std::string& name,
+                const char* wantedName) {
+  bool typed = false;
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_is_typedarray(env, value, &typed);
+  if (!typed || napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, nullptr) != napi_ok ||
+      type != wanted) {
+    throw refusal(env, "DTYPE", name + " to be a " + wantedName, describe(env, value),
+                  "Convert the data first; Engram computes in 32-bit floats.");
+  }
+  bool detached = false;
+  napi_is_detached_arraybuffer(env, buffer, &detached);
+  if (detached) {
+    throw refusal(env, "DETACHED", name + " to have its memory", "an array whose memory was transferred away",
+                  "Pass a copy to postMessage or structuredClone, or make a new array.");
+  }
+  const size_t element = wanted == napi_float64_array ? sizeof(double) : sizeof(float);
+  if (reinterpret_cast<uintptr_t>(data) % element != 0) {
+    throw refusal(env, "ARGUMENT", name + " to be aligned to its elements", "an array at an odd address",
+                  "Copy the array with slice().");
+  }
+  return {static_cast<char*>(data), length * element};
+}
+
+void checkParam(Napi::Env env, const Row& row, const ParamRow& param, double value) {
+  const bool whole = value == std::floor(value) && value >= 0 && value <= param.most;
+  if (param.kind == ParamRow::scalar ? !std::isnan(value) : whole) return;
+  throw refusal(env, "ARGUMENT", std::string(row.name) + "." + param.name + " to be " + param.expected,
+                param.kind == ParamRow::choice ? "another value" : number(value),
+                "Pass every parameter that the kernel table lists for this kernel.");
+}
+
+/** What the rows cannot say: relations between parameters without which a kernel would leave its memory. */
+void checkRelations(Napi::Env env, const Row& row, const double* params) {
+  const auto value = [&](const char* name) {
+    for (int i = 0; i < row.paramCount; ++i) {
+      if (std::string(row.params[i].name) == name) return params[i];
+    }
+    return std::nan("");  // compares false with everything: the relation does not concern this row
+  };
+  const auto demand = [&](bool fits, const std::string& expected, double received) {
+    if (fits) return;
+    throw refusal(env, "ARGUMENT", std::string(row.name) + "." + expected, number(received),
+                  "Check the parameters against each other.");
+  };
+  for (const char* axis : {"Height", "Width"}) {
+    const auto along = [&](const char* what) { return value((std::string(what) + axis).c_str()); };
+    const double reach = along("out") * along("stride") + along("filter") * along("dilation") + along("in");
+    demand(!(reach > 9e15), std::string("out") + axis + " x stride + filter x dilation to be below 2^53", reach);
+  }
+  if (&row == &operationRows[2]) {
+    demand(value("strideHeight") >= 1, "strideHeight to be at least 1", value("strideHeight"));
+    demand(value("strideWidth") >= 1, "strideWidth to be at least 1", value("strideWidth"));
+  }
+  if (value("batch") > 0) {
+    demand(value("batchA") > 0, "batchA to be at least 1", 0);
+    demand(value("batchB") > 0, "batchB to be at least 1", 0);
+  }
+  const double slots = value("slotCount");
+  demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
+}
+
+}  // namespace
+
+Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected, const std::string& received,
+                    const std::string& remedy) {
+  Napi::Error error = Napi::Error::New(env, "expected " + expected + ", got " + received + ". " + remedy);
+  error.Set("code", code);
+  error.Set("expected", expected);
+  error.Set("received", received);
+  error.Set("remedy", remedy);
+  return error;
+}
+
+Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params, const Napi::Value& buffers) {
+  Arguments arguments;
+  const std::string kernel = row.name;
+  // Elements first: reading them may run a getter, and nothing looked at before would still be sure afterwards.
+  napi_value values[mostBuffers];
+  for (int i = 0; i < row.bufferCount; ++i) {
+    napi_value none;
+    napi_get_undefined(env, &none);
+    values[i] = none;
+    if (!buffers.IsObject()) continue;
+    if (napi_get_element(env, buffers, static_cast<uint32_t>(i), &values[i]) != napi_ok) {
+      throw Napi::Error::New(env);
+    }
+  }
+
+  const Memory packed = memoryOf(env, params, napi_float64_array, kernel + "'s parameters", "Float64Array");
+  if (packed.bytes != static_cast<size_t>(row.paramCount) * sizeof(double)) {
+    throw refusal(env, "ARGUMENT", kernel + " to have " + std::to_string(row.paramCount) + " parameters",
+                  std::to_string(packed.bytes / sizeof(double)),
+                  "Pass every parameter that the kernel table lists for this kernel.");
+  }
+  for (int i = 0; i < row.paramCount; ++i) {
+    arguments.params[i] = reinterpret_cast<const double*>(packed.data)[i];
+    checkParam(env, row, row.params[i], arguments.params[i]);
+  }
+  checkRelations(env, row, arguments.params);
+
+  Memory memories[mostBuffers];
+  for (int i = 0; i < row.bufferCount; ++i) {
+    const BufferRow& buffer = row.buffers[i];
+    const bool f32 = buffer.type == BufferRow::f32;
+    const std::string name = kernel + "." + buffer.name;
+    memories[i] = memoryOf(env, values[i], f32 ? napi_float32_array : napi_uint32_array, name,
+                           f32 ? "Float32Array" : "Uint32Array");
+    double length = 1;
+    for (int j = 0; j < buffer.factorCount; ++j) length *= arguments.params[buffer.factors[j]];
+    if (static_cast<double>(memories[i].bytes / sizeof(float)) != length) {
+      throw refusal(env, "SHAPE", name + " to have " + buffer.length + " = " + number(length) + " elements",
+                    std::to_string(memories[i].bytes / sizeof(float)), "Check the shapes against the parameters.");
+    }
+    arguments.buffers[i] = memories[i].data;
+  }
+  for (int i = 0; i < row.bufferCount; ++i) {
+    if (row.buffers[i].access == BufferRow::read) continue;
+    for (int j = 0; j < row.bufferCount; ++j) {
+      const bool apart = memories[i].data + memories[i].bytes <= memories[j].data ||
+                         memories[j].data + memories[j].bytes <= memories[i].data;
+      if (i == j || apart || memories[i].bytes == 0 || memories[j].bytes == 0) continue;
+      throw refusal(env, "ARGUMENT",
+                    kernel + "." + row.buffers[i].name + ", which is written, to share no memory with another buffer",
+                    std::string("memory of ") + row.buffers[j].name + " too", "Pass a copy made with slice().");
+    }
+  }
+  return arguments;
+}
+
+}  // namespace engram

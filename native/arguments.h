@@ -1,0 +1,28 @@
+// The checks of a call's arguments at the N-API edge, read off the kernel table. Nothing behind them checks again.
+#pragma once
+#include <napi.h>
+
+#include "table.h"
+
+namespace engram {
+
+constexpr int mostParams = 24, mostBuffers = 8;
+
+/** Checked arguments in the order of the row. */
+struct Arguments {
+  double params[mostParams];
+  void* buffers[mostBuffers];
+};
+
+/**
+ * Reads (index, params, buffers) of a JavaScript call, refusing whatever does not fit the row.
+ *
+ * @throws Napi::Error with `code` ARGUMENT, SHAPE, DTYPE or DETACHED, and `expected`, `received`, `remedy`
+ */
+Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params, const Napi::Value& buffers);
+
+/** An error that src/kernels/native.ts turns into an EngramError. */
+Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected, const std::string& received,
+                    const std::string& remedy);
+
+}  // namespace engram

@@ -1,0 +1,66 @@
+// Convolution of NHWC images: a matrix product of patches and filter, then bias and activation.
+#pragma once
+#include "../core/patches.h"
+#include "../core/product.h"
+#include "../kernel_table.h"
+#include "../kernels/finite.h"
+#include "finish.h"
+
+namespace engram::ENGRAM_ISA {
+
+/** Without the fast path's zeros in the place of absent pixels, for filters with NaN or infinity in them. */
+static inline void convolveAbsent(const Windows& w, const float* filter, int64_t outChannels, int64_t position,
+                                  float* result) {
+  const Walk at(w, position);
+  for (int64_t q = 0; q < outChannels; ++q) result[q] = 0;
+  for (int64_t p = 0; p < w.patch(); ++p) {
+    Piece piece;
+    cutPatch(w, p, 1, &piece);
+    const int64_t y = at.y * w.strideY + piece.offsetY, x = at.x * w.strideX + piece.firstX;
+    if (y < 0 || y >= w.height || x < 0 || x >= w.width) continue;
+    const float a = w.images[((at.image * w.height + y) * w.width + x) * w.channels + piece.channel];
+    for (int64_t q = 0; q < outChannels; ++q) result[q] += a * filter[p * outChannels + q];
+  }
+}
+
+static inline void conv2d(const conv2d_call& s) {
+  const Windows windows{s.images,
+                        s.images + s.samples * s.inHeight * s.inWidth * s.inChannels,
+                        s.inHeight, s.inWidth, s.inChannels,
+                        s.outHeight, s.outWidth,
+                        s.strideHeight, s.strideWidth,
+                        {s.filterHeight, -s.padTop, s.dilationHeight},
+                        {s.filterWidth, -s.padLeft, s.dilationWidth}};
+  const int64_t positions = s.samples * windows.grid(), depth = windows.patch(), columns = s.outChannels;
+  if (positions == 0 || columns == 0) return;
+  const bool rows = depth == s.inChannels && !windows.overhangs() && s.outHeight == s.inHeight &&
+                    s.outWidth == s.inWidth && s.strideHeight == 1 && s.strideWidth == 1;
+  const bool absent = windows.overhangs() && countNonfinite(s.filter, depth * columns) > 0;
+  const Finish finish{s.biased ? s.bias : nullptr, static_cast<Activation>(s.activation), s.alpha};
+  const Columns filter{s.filter, columns, s.filter + depth * columns};
+  const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
+
+  const Cut cut(positions, columns, 1);
+  parallel(cut.count(), work, [&](int64_t task) {
+    const Rectangle part = cut[task];
+    float* to = s.results + part.m0 * columns + part.n0;
+    if (absent) {
+      if (part.n0 > 0) return;  // whole rows, by the task of their first columns
+      for (int64_t m = part.m0; m < part.m1; ++m) {
+        convolveAbsent(windows, s.filter, columns, m, s.results + m * columns);
+      }
+      finish(to, columns, part.rows(), 0, columns);
+      return;
+    }
+    const Workspace memory(PatchRows::rowsFloats);
+    if (rows) {
+      multiply<Term::product>(Rows{s.images, depth}, filter, depth, part, cut.tile, to, columns, End::store, memory);
+    } else {
+      multiply<Term::product>(PatchRows{windows, memory.rest}, filter, depth, part, cut.tile, to, columns, End::store,
+                              memory);
+    }
+    finish(to, columns, part.rows(), part.n0, part.columns());
+  });
+}
+
+}  // namespace engram::ENGRAM_ISA

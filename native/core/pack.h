@@ -1,0 +1,100 @@
+// Packing: copies blocks of an operand into panels that the micro-kernel reads front to back. A panel of w columns
+// holds element (k, i) at [k * w + i]. Copies go by whole vectors, so panels have room for one more vector at the end.
+#pragma once
+#include <cstdint>
+
+namespace engram::ENGRAM_ISA {
+
+/** Depth of a block: a panel of the left operand stays in the first cache, the right block in the second. */
+constexpr int64_t blockDepth = 256;
+/** Columns of a block of the right operand. */
+constexpr int64_t blockColumns = 256;
+
+/** A panel in memory: element (k, i) at data[k * stride + i]. */
+struct Panel {
+  const float* data;
+  int64_t stride;
+};
+
+/**
+ * Copies n floats; writes up to the next multiple of a vector, and reads as far if that is not past `limit`, the end
+ * of the array that `from` points into.
+ */
+static inline void copyRun(float* to, const float* from, int64_t n, const float* limit) {
+  if (limit - from >= n + width) {
+    for (int64_t i = 0; i < n; i += width) store(to + i, load(from + i));
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+
+/** Fills n floats with zeros, up to the next multiple of a vector. */
+static inline void zeroRun(float* to, int64_t n) {
+  for (int64_t i = 0; i < n; i += width) store(to + i, zero());
+}
+
+/** Transposes rows row(0..rows-1) of `depth` floats into a panel of `panelWidth` columns. */
+template <class Row>
+static void packTransposed(float* panel, int64_t panelWidth, int64_t rows, int64_t depth, Row row) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const float *row0 = row(i), *row1 = row(i + 1), *row2 = row(i + 2), *row3 = row(i + 3);
+    float* to = panel + i;
+    int64_t k = 0;
+    for (; k + 4 <= depth; k += 4) {
+      transpose4(to + k * panelWidth, panelWidth, row0 + k, row1 + k, row2 + k, row3 + k);
+    }
+    for (; k < depth; ++k) {
+      float* column = to + k * panelWidth;
+      column[0] = row0[k];
+      column[1] = row1[k];
+      column[2] = row2[k];
+      column[3] = row3[k];
+    }
+  }
+  for (; i < rows; ++i) {
+    const float* from = row(i);
+    for (int64_t k = 0; k < depth; ++k) panel[k * panelWidth + i] = from[k];
+  }
+}
+
+/** An operand stored with its columns contiguous: element (k, i) at data[k * stride + i]. */
+struct Columns {
+  const float* data;
+  int64_t stride;
+  const float* limit;  // end of the array
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    for (int64_t k = 0; k < depth; ++k) {
+      copyRun(panel + k * panelWidth, data + (from + k) * stride + first, count, limit);
+    }
+    return {panel, panelWidth};
+  }
+};
+
+/** An operand stored with its depth contiguous: element (k, i) at data[i * stride + k]. */
+struct Rows {
+  const float* data;
+  int64_t stride;
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    packTransposed(panel, panelWidth, count, depth, [&](int64_t i) { return data + (first + i) * stride + from; });
+    return {panel, panelWidth};
+  }
+};
+
+/** Columns, of absolute values. */
+struct AbsoluteColumns {
+  const float* data;
+  int64_t stride;
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    for (int64_t k = 0; k < depth; ++k) {
+      const float* row = data + (from + k) * stride + first;
+      for (int64_t i = 0; i < count; ++i) panel[k * panelWidth + i] = __builtin_fabsf(row[i]);
+    }
+    return {panel, panelWidth};
+  }
+};
+
+}  // namespace engram::ENGRAM_ISA

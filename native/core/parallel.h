@@ -1,0 +1,42 @@
+// Loops over tasks. In the namespace of the instruction set, like all that an instruction set's file instantiates:
+// the linker must never replace the scalar copy of a function by one that needs AVX-512.
+#pragma once
+#include "pool.h"
+
+namespace engram::ENGRAM_ISA {
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** Below this many operations a call stays on its thread: waking another one costs as much. */
+constexpr double smallWork = 1 << 20;
+
+/** Calls body(i) for i in 0..tasks-1; on several threads if the `work` (operations in all) is worth it. */
+template <class Body>
+static void parallel(int64_t tasks, double work, Body body) {
+  if (tasks < 2 || work < smallWork) {
+    for (int64_t i = 0; i < tasks; ++i) body(i);
+    return;
+  }
+  runTasks(tasks, [](void* context, int64_t i) { (*static_cast<Body*>(context))(i); }, &body);
+}
+
+/** Calls body(from, to) on pieces of 0..size-1; `cost` is the operations of one element. */
+template <class Body>
+static void parallelRanges(int64_t size, double cost, Body body) {
+  constexpr int64_t piece = 32768;
+  parallel(ceilDivide(size, piece), cost * static_cast<double>(size),
+           [&](int64_t i) { body(i * piece, smaller(size, (i + 1) * piece)); });
+}
+
+/** Memory for one sum per part of the batch; zeroed, freed at the end of the scope. */
+struct Sums {
+  float* const memory;
+  explicit Sums(int64_t floats) : memory(zeroedFloats(floats)) {}
+  ~Sums() { freeFloats(memory); }
+  Sums(const Sums&) = delete;
+  Sums& operator=(const Sums&) = delete;
+};
+
+}  // namespace engram::ENGRAM_ISA

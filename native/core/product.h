@@ -1,0 +1,101 @@
+// The matrix product that everything runs on: C (end)= sum over k of left(k, m)·right(k, n), in blocks that fit the
+// caches (Goto and van de Geijn 2008). The operands bring their own packing; the end of the sum is a parameter.
+#pragma once
+#include "pack.h"
+#include "parallel.h"
+#include "tile.h"
+
+namespace engram::ENGRAM_ISA {
+
+/** Rows m0..m1 and columns n0..n1 of C; at most blockColumns columns. */
+struct Rectangle {
+  int64_t m0, m1, n0, n1;
+  int64_t rows() const { return m1 - m0; }
+  int64_t columns() const { return n1 - n0; }
+};
+
+/** Rows of the tiles that a matrix of so many rows is cut into: even ones, no sliver at the end. */
+static inline int64_t tileRows(int64_t rows) {
+  return rows >= 4 * tileHeight ? tileHeight : ceilDivide(rows, ceilDivide(rows, tileHeight));
+}
+
+/** Cuts a matrix into rectangles, one per task: all columns of a block, and rows enough to pay for packing them. */
+struct Cut {
+  int64_t rows, columns, tile, height, across, down;
+  Cut(int64_t rows, int64_t columns, int64_t others)
+      : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1), across(ceilDivide(columns, blockColumns)) {
+    const int64_t tiles = ceilDivide(rows, tile);
+    const int64_t wanted = ceilDivide(4 * threadCount(), larger(1, across * others));
+    height = tile * smaller(20, larger(4, ceilDivide(tiles, wanted)));
+    down = ceilDivide(rows, height);
+  }
+  int64_t count() const { return across * down; }
+  Rectangle operator[](int64_t i) const {
+    const int64_t m0 = i / across * height, n0 = i % across * blockColumns;
+    return {m0, smaller(rows, m0 + height), n0, smaller(columns, n0 + blockColumns)};
+  }
+};
+
+/** Memory of one thread for a rectangle of the product. */
+struct Workspace {
+  static constexpr int64_t mostTiles = 20;
+  static constexpr int64_t leftFloats = tileHeight * blockDepth + width;
+  static constexpr int64_t rightFloats = blockColumns * blockDepth + width;
+  static constexpr int64_t carryFloats = mostTiles * tileHeight * blockColumns;
+  static constexpr int64_t edgeFloats = tileHeight * tileWidth;
+  float *left, *right, *carry, *edge;
+  /** `extra` more floats, for the operand's own use, are at `rest`. */
+  float* rest;
+
+  explicit Workspace(int64_t extra = 0) {
+    left = scratch(leftFloats + rightFloats + carryFloats + edgeFloats + extra);
+    right = left + leftFloats;
+    carry = right + rightFloats;
+    edge = carry + carryFloats;
+    rest = edge + edgeFloats;
+  }
+};
+
+/** One rectangle of C, whose first element is *c. */
+template <Term term, class Left, class Right>
+static void multiply(const Left& left, const Right& right, int64_t depth, const Rectangle& part, int64_t tileStep,
+                     float* c, int64_t cStride, End end, const Workspace& memory) {
+  const bool linear = end == End::store || end == End::add;
+  int64_t k = 0;
+  do {
+    const int64_t count = smaller(blockDepth, depth - k);
+    const bool first = k == 0, last = k + count >= depth;
+    Panel panels[blockColumns / tileWidth];
+    for (int64_t n = part.n0, i = 0; n < part.n1; n += tileWidth, ++i) {
+      panels[i] = right.pack(k, count, n, smaller(tileWidth, part.n1 - n), tileWidth,
+                             memory.right + i * tileWidth * blockDepth);
+    }
+    for (int64_t m = part.m0; m < part.m1; m += tileStep) {
+      const int64_t rows = smaller(tileStep, part.m1 - m);
+      const Panel a = left.pack(k, count, m, rows, rows, memory.left);
+      for (int64_t n = part.n0, i = 0; n < part.n1; n += tileWidth, ++i) {
+        const int64_t columns = smaller(tileWidth, part.n1 - n);
+        const Tile run = tileOf<term>(rows, columns);
+        // Sums that go through phi must be whole first: unfinished ones wait in the carry.
+        float* carry = memory.carry + ((m - part.m0) * blockColumns + i * tileWidth * tileStep);
+        if (!linear && !last) {
+          run(count, a.data, a.stride, panels[i].data, panels[i].stride, nullptr, carry, tileWidth,
+              first ? End::store : End::add);
+          continue;
+        }
+        const float* before = linear || first ? nullptr : carry;
+        const End ending = linear && !first ? End::add : end;
+        float* to = c + (m - part.m0) * cStride + (n - part.n0);
+        if (columns == tileWidth || columns == width) {
+          run(count, a.data, a.stride, panels[i].data, panels[i].stride, before, to, cStride, ending);
+        } else {
+          run(count, a.data, a.stride, panels[i].data, panels[i].stride, before, memory.edge, tileWidth, End::store);
+          finishEdge(memory.edge, rows, columns, to, cStride, ending);
+        }
+      }
+    }
+    k += count;
+  } while (k < depth);
+}
+
+}  // namespace engram::ENGRAM_ISA

@@ -1,0 +1,91 @@
+// M[p,q] += sum_b phi(sum_l A[b,l,p] D[b,l,q]): per sample a matrix product whose end is phi, so that no per-sample
+// gradient leaves the registers. A is gathered as convolution patches; a 1x1 filter reads rows as they lie.
+#pragma once
+#include "../core/patches.h"
+#include "../kernel_table.h"
+#include "finite.h"
+#include "grad_moment_dense.h"
+#include "phi.h"
+
+namespace engram::ENGRAM_ISA {
+
+/**
+ * One sample without the fast path's zeros in the place of absent pixels: 0 times NaN or infinity would be NaN where
+ * the definition has no term at all. Only for samples whose deltas are not finite.
+ */
+static inline void momentOfAbsent(const Windows& w, int64_t start, int64_t depth, const float* deltas, int64_t fanOut,
+                                  const Rectangle& part, float* moment, End phi, float* g) {
+  for (int64_t p = part.m0; p < part.m1; ++p) {
+    Piece piece;
+    cutPatch(w, p, 1, &piece);
+    for (int64_t q = 0; q < part.columns(); ++q) g[q] = 0;
+    Walk walk(w, start);
+    for (int64_t l = 0; l < depth; ++l, walk.next(w)) {
+      const int64_t y = walk.y * w.strideY + piece.offsetY, x = walk.x * w.strideX + piece.firstX;
+      if (y < 0 || y >= w.height || x < 0 || x >= w.width) continue;
+      const float a = w.images[((walk.image * w.height + y) * w.width + x) * w.channels + piece.channel];
+      const float* d = deltas + l * fanOut + part.n0;
+      for (int64_t q = 0; q < part.columns(); ++q) g[q] += a * d[q];
+    }
+    for (int64_t q = 0; q < part.columns(); ++q) moment[p * fanOut + part.n0 + q] += applyPhi(phi, g[q]);
+  }
+}
+
+static inline void grad_moment(const grad_moment_call& s) {
+  const int64_t images = s.samples * s.uses;
+  const Windows windows{s.activations,
+                        s.activations + images * s.inHeight * s.inWidth * s.inChannels,
+                        s.inHeight, s.inWidth, s.inChannels,
+                        s.outHeight, s.outWidth,
+                        s.strideHeight, s.strideWidth,
+                        {s.filterHeight, -s.padTop, s.dilationHeight},
+                        {s.filterWidth, -s.padLeft, s.dilationWidth}};
+  const int64_t fanIn = windows.patch(), fanOut = s.fanOut;
+  if (fanIn == 0 || fanOut == 0 || images == 0 || windows.grid() == 0) return;
+  const bool rows = fanIn == s.inChannels && !windows.overhangs() && s.outHeight == s.inHeight &&
+                    s.outWidth == s.inWidth && (s.inHeight == 1 || s.strideHeight == 1) &&
+                    (s.inWidth == 1 || s.strideWidth == 1);
+  if (rows && windows.grid() == 1 && s.uses == 1) {
+    grad_moment_dense({static_cast<grad_moment_dense_phi>(s.phi), s.samples, fanIn, fanOut, s.activations, s.deltas,
+                       s.moment});
+    return;
+  }
+
+  // A plain sum needs no boundary between samples: a part of the batch is one long sum.
+  const bool plain = s.phi == grad_moment_phi::identity;
+  const int64_t items = plain ? images : s.samples, imagesOfItem = plain ? 1 : s.uses;
+  const double work = 2.0 * static_cast<double>(images * windows.grid()) * static_cast<double>(fanIn * fanOut);
+  const int64_t parts = batchParts(items, fanIn, fanOut, work);
+  const Sums sums(parts > 1 ? parts * fanIn * fanOut : 0);
+  const Cut cut(fanIn, fanOut, parts);
+  const End phi = endOf(s.phi);
+  const bool overhangs = windows.overhangs();
+  const float* limit = s.deltas + images * windows.grid() * fanOut;
+
+  parallel(parts * cut.count(), work, [&](int64_t task) {
+    const int64_t part = task / cut.count();
+    const Rectangle rectangle = cut[task % cut.count()];
+    const Workspace memory;
+    float* moment = parts > 1 ? sums.memory + part * fanIn * fanOut : s.moment;
+    const int64_t first = items * part / parts, last = items * (part + 1) / parts;
+    const int64_t together = plain ? last - first : 1;
+    for (int64_t item = first; item < last; item += together) {
+      const int64_t start = item * imagesOfItem * windows.grid();
+      const int64_t depth = together * imagesOfItem * windows.grid();
+      const Columns deltas{s.deltas + start * fanOut, fanOut, limit};
+      float* to = moment + rectangle.m0 * fanOut + rectangle.n0;
+      if (overhangs && countNonfinite(deltas.data, depth * fanOut) > 0) {
+        momentOfAbsent(windows, start, depth, deltas.data, fanOut, rectangle, moment, phi, memory.right);
+      } else if (rows) {
+        multiply<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth, rectangle,
+                                cut.tile, to, fanOut, phi, memory);
+      } else {
+        multiply<Term::product>(PatchColumns{windows, start}, deltas, depth, rectangle, cut.tile, to, fanOut, phi,
+                                memory);
+      }
+    }
+  });
+  if (parts > 1) addParts(s.moment, sums.memory, parts, fanIn * fanOut);
+}
+
+}  // namespace engram::ENGRAM_ISA
