@@ -59,6 +59,9 @@ export interface ImportanceReport {
   parameters: ParameterReport[];
 }
 
+/** Milliseconds after which the event loop gets a turn between two batches. */
+const yieldEvery = 20;
+
 /** The seed of MAS: with S = sum_b ||F(x_b)||^2, dS/dF = 2F. */
 export const squaredNormSeed: Seed = (outputs) => {
   const samples = outputs.shape[0];
@@ -96,6 +99,7 @@ export async function estimateImportance(
   );
   const total = totalSamples(data);
   const started = performance.now();
+  let yielded = started;
   let count = 0;
   try {
     signal?.throwIfAborted();
@@ -108,7 +112,10 @@ export async function estimateImportance(
       }
       onProgress?.({samples: accumulation.samples, total});
       if (++count % 64 === 0) await inputCheck.throwIfNonfinite();
-      await tf.nextFrame();
+      if (performance.now() - yielded > yieldEvery) {
+        await tf.nextFrame();
+        yielded = performance.now();
+      }
       signal?.throwIfAborted();
     }
     await inputCheck.throwIfNonfinite();
