@@ -1,0 +1,160 @@
+/**
+ * Is the network really sample-wise here, and do the operands' rows belong to the samples we think?
+ *
+ * (a) Seeding one sample alone must leave the operands of every other sample without effect: A or D exactly 0. The slots
+ *     of all samples add up to that sample's whole gradient, so zeros elsewhere prove that its own slot is all of it.
+ *     A variable that fails (time-major rows, say) takes the fallback.
+ * (b) F(batch)[k] must be F(x_k). Where it is not, samples are coupled, perhaps on a path without gradients, and every
+ *     variable takes the fallback. That is no repair but the definition: importance is that of F(x_k) alone.
+ *
+ * Both are checked for the first and the last sample. The seeds of (a) are made up and never 0, so a sample whose
+ * outputs happen to be 0 hides nothing.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
+import {type Graph, inputsOf} from './graph.js';
+import type {OperandRecord} from './record.js';
+import {disposeAll} from './tfjs.js';
+import type {Trace} from './trace.js';
+import {disposeOperands, walk} from './walk.js';
+
+/** Largest |F(batch)[k] - F(x_k)| that counts as rounding, in parts of max|F|. */
+const tolerance = 1e-4;
+
+/** What a certificate found. It holds for every tape that differs in B alone. */
+export interface Verdict {
+  /** Why no variable can be trusted, or null. */
+  readonly coupled: string | null;
+  /** Variables whose rows are not the samples', and why. */
+  readonly leaks: ReadonlyMap<string, string>;
+}
+
+/**
+ * What two tapes have in common when they differ in B alone: kernels, connections, and shapes per sample.
+ *
+ * Tensors that depend on the data count by elements per sample, all others by shape. Where that still differs, a
+ * second certificate is taken: time lost, nothing else.
+ */
+export function signature(trace: Trace, graph: Graph, samples: number): string {
+  const ordinals = new Map<number, number>();
+  const shapeOf = ({id, shape, size}: tf.Tensor) =>
+    graph.data.has(id) ? `${shape.length}:${size / samples}` : shape.join('x');
+  const lines = trace.nodes.map((node) => {
+    const inputs = inputsOf(node).map((input) => `${ordinals.get(input.id) ?? ''}[${shapeOf(input)}]`);
+    for (const output of node.outputs) ordinals.set(output.id, ordinals.size);
+    return `${node.kernelName}(${inputs})=${node.outputs.map(shapeOf)}`;
+  });
+  return [...lines, ...trace.outputs.map(({id, shape}) => `${ordinals.get(id)}:${shape.slice(1)}`)].join(';');
+}
+
+/**
+ * Takes the certificate of a batch of two or more samples. All work is launched at once, the answers are then read back.
+ *
+ * @param single records the network on sample k alone; the trace is disposed here
+ * @throws EngramError NOT_SAMPLEWISE when the network refuses a single sample
+ */
+export async function certify(
+  trace: Trace,
+  graph: Graph,
+  samples: number,
+  single: (k: number) => Trace,
+): Promise<Verdict> {
+  const leaks = new Map<string, string>();
+  const odd = trace.outputs.find(({shape}) => shape[0] !== samples);
+  if (odd) return {coupled: `an output of shape [${odd.shape}] has no axis of ${samples} samples`, leaks};
+  let coupled: string | null = null;
+  for (const {k, outputs, names, effects} of await launch(trace, graph, samples, single)) {
+    if (!outputs.every(([batch, alone]) => sameValues(batch, alone))) {
+      coupled = 'the outputs for one sample depend on the other samples of the batch';
+    }
+    names.forEach((name, i) => {
+      const row = effects.slice(i * samples, (i + 1) * samples);
+      // Written so that NaN counts as a leak.
+      if (row.every((effect, b) => b === k || effect === 0)) return;
+      leaks.set(name, 'the rows of its operands are not sorted by sample');
+    });
+  }
+  return {coupled, leaks};
+}
+
+interface Findings {
+  k: number;
+  /** F(batch)[k] and F(x_k), output by output. */
+  outputs: [Float32Array, Float32Array][];
+  /** Variables that have operands. */
+  names: string[];
+  /** [names, B]: 0 where a sample's operands are without effect. */
+  effects: Float32Array;
+}
+
+async function launch(trace: Trace, graph: Graph, samples: number, single: (k: number) => Trace): Promise<Findings[]> {
+  const names: string[] = [];
+  const launched = tf.tidy(() =>
+    [0, samples - 1].map((k) => {
+      const alone = refusable(() => single(k));
+      const rows = trace.outputs.map((y, i) => [tf.slice(y, [k], [1]), tf.clone(alone.outputs[i])]);
+      alone.dispose();
+      const seeds = trace.outputs.map(({shape}) => probe(shape, k));
+      const operands = walk(trace, graph, samples, seeds, false);
+      const records = [...operands].filter((entry): entry is [string, OperandRecord] => typeof entry[1] !== 'string');
+      names.splice(0, names.length, ...records.map(([name]) => name));
+      const effects = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, samples))]);
+      disposeOperands(operands);
+      return {k, rows, effects};
+    }),
+  ) as {k: number; rows: [tf.Tensor, tf.Tensor][]; effects: tf.Tensor}[];
+  try {
+    return await Promise.all(
+      launched.map(async ({k, rows, effects}) => ({
+        k,
+        outputs: await Promise.all(rows.map(([batch, alone]) => Promise.all([read(batch), read(alone)]))),
+        names,
+        effects: await read(effects),
+      })),
+    );
+  } finally {
+    disposeAll(launched.flatMap(({rows, effects}) => [...rows.flat(), effects]));
+  }
+}
+
+async function read(x: tf.Tensor): Promise<Float32Array> {
+  return (await x.data()) as Float32Array;
+}
+
+function refusable(single: () => Trace): Trace {
+  try {
+    return single();
+  } catch (cause) {
+    throw new EngramError('NOT_SAMPLEWISE', {
+      expected: 'a network that accepts a batch of one sample',
+      received: cause instanceof Error ? cause.message : String(cause),
+      remedy: 'Leave the batch size open (no batchInputShape, no constant first length in a reshape).',
+      cause,
+    });
+  }
+}
+
+/** A seed that is 0 for all samples but k, and nowhere 0 there. */
+function probe(shape: number[], k: number): tf.Tensor {
+  const size = tf.util.sizeFromShape(shape.slice(1));
+  const values = new Float32Array(tf.util.sizeFromShape(shape));
+  // Multiples of the golden ratio: spread over [0.5, 1.5), the same in every run.
+  for (let i = 0; i < size; i++) values[k * size + i] = 0.5 + ((i * 0.618034) % 1);
+  return tf.tensor(values, shape);
+}
+
+/** Per sample, 0 exactly when all its A or all its D are 0 and none is NaN; counted, so that nothing underflows. */
+function effect({activations, deltas}: OperandRecord, samples: number): tf.Tensor {
+  const count = (mask: tf.Tensor) => tf.sum(tf.reshape(tf.cast(mask, 'float32'), [samples, -1]), 1);
+  const nans = count(tf.isNaN(deltas));
+  const live = count(tf.notEqual(deltas, 0));
+  if (!activations) return tf.add(live, nans);
+  return tf.addN([tf.mul(live, count(tf.notEqual(activations, 0))), nans, count(tf.isNaN(activations))]);
+}
+
+/** Written so that NaN is not the same as anything. */
+function sameValues(a: Float32Array, b: Float32Array): boolean {
+  if (a.length !== b.length) return false;
+  const largest = [...a, ...b].reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  return a.every((value, i) => Math.abs(value - b[i]) <= tolerance * largest);
+}
