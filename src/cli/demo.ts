@@ -1,0 +1,134 @@
+/** `engram demo`: learns a sequence of tasks with fine-tuning and with MAS, then shows what each still knows. */
+import {mkdir, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {importancePlot} from '../report/importance.js';
+import {accuracyPlot} from '../report/plots.js';
+import {accuracyTable, type MethodResult, summaryTable} from '../report/table.js';
+import {loadDigits} from '../scenarios/digits.js';
+import {loadFashionMnist} from '../scenarios/fashion-mnist.js';
+import {type Preset, permutedDigits, splitFashionMnist} from '../scenarios/presets.js';
+import {fineTuning, learnSequence, type SequenceResult} from '../scenarios/run.js';
+import {permutedTasks, splitTasks, type TaskSequence} from '../scenarios/sequences.js';
+import {type BackendName, useBackend} from './backend.js';
+import {MasLearner} from './learner.js';
+import {showProgress} from './progress.js';
+
+/** What the user may set; everything left out comes from the preset of the data set. */
+export interface DemoOptions {
+  data: 'digits' | 'fashion-mnist';
+  /** Folder of the data set's files. */
+  dataDir?: string;
+  backend?: BackendName;
+  seed: number;
+  tasks?: number;
+  epochs?: number;
+  lambda?: number;
+  out: string;
+  /** Two tasks and two epochs: to see that everything works. */
+  quick?: boolean;
+}
+
+/** Runs the demo and writes `accuracy.svg` and `importance.svg` into `options.out`. */
+export async function demo(options: DemoOptions, signal: AbortSignal): Promise<void> {
+  const began = performance.now();
+  const preset = options.data === 'digits' ? permutedDigits : splitFashionMnist;
+  const settings: Preset = {
+    ...preset,
+    tasks: options.tasks ?? (options.quick ? 2 : preset.tasks),
+    epochs: options.epochs ?? (options.quick ? Math.min(2, preset.epochs) : preset.epochs),
+    lambda: options.lambda ?? preset.lambda,
+  };
+  const backend = await useBackend(options.backend);
+  const sequence = await loadSequence(options, settings.tasks, signal);
+  const sizes = [sequence.height * sequence.width, ...settings.hidden, sequence.outputs].join('-');
+  console.log(`${sequence.name}, ${sequence.scenario}, ${settings.tasks} tasks; backend ${backend.name}`);
+  if (backend.notice) console.log(backend.notice);
+  console.log(
+    `MLP ${sizes}, ReLU; SGD ${settings.learningRate}, momentum ${settings.momentum}; ` +
+      `batches of ${settings.batchSize}, epochs a task: ${settings.epochs}; MAS lambda ${settings.lambda}; seed ${options.seed}\n`,
+  );
+
+  const learner = new MasLearner(settings.lambda);
+  const methods = [
+    {label: 'fine-tuning', make: () => fineTuning},
+    {label: 'MAS', make: learner.method},
+  ];
+  const view = showProgress(
+    methods.map(({label}) => label),
+    settings.tasks,
+  );
+  const results: MethodResult[] = [];
+  try {
+    for (const [index, {label, make}] of methods.entries()) {
+      const run: SequenceResult = await learnSequence(sequence, make, settings, {
+        seed: options.seed,
+        signal,
+        onProgress: (progress) => view.update(index, progress),
+      });
+      results.push({label, ...run});
+    }
+    view.stop();
+    console.log(`\nAccuracy (%) on the test images of each task\n${accuracyTable(results)}`);
+    console.log(`\n${summaryTable(results)}\n${measured(learner)}`);
+    const subtitle = `MLP ${sizes}, SGD with momentum; MAS with λ = ${settings.lambda}; seed ${options.seed}`;
+    const files = await draw(sequence, results, learner, subtitle, options.out);
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(`written: ${files.join(', ')}\n${seconds} s in all`);
+  } finally {
+    view.stop();
+    learner.dispose();
+  }
+}
+
+async function loadSequence(options: DemoOptions, tasks: number, signal: AbortSignal): Promise<TaskSequence> {
+  if (options.data === 'digits') {
+    const digits = await loadDigits(options.dataDir && join(options.dataDir, 'digits.csv.gz'));
+    return permutedTasks('Permuted digits', digits, tasks, options.seed);
+  }
+  let shown = -1;
+  const images = await loadFashionMnist({
+    folder: options.dataDir,
+    signal,
+    onDownload: (received, total) => {
+      const percent = Math.floor((100 * received) / total);
+      if (percent > shown)
+        process.stderr.write(`\rdownloading Fashion-MNIST, ${percent} %${percent === 100 ? '\n' : ''}`);
+      shown = Math.max(shown, percent);
+    },
+  });
+  return splitTasks('Split-Fashion-MNIST', images, tasks);
+}
+
+/** How the importance was measured, in one line. */
+function measured({reports}: MasLearner): string {
+  const samples = reports.reduce((sum, report) => sum + report.samples, 0);
+  const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
+  const parameters = reports.at(-1)?.parameters ?? [];
+  const slow = parameters.filter(({fallback}) => fallback !== null);
+  const how =
+    slow.length === 0
+      ? 'every parameter by its rule'
+      : `by the fallback, one sample at a time: ${slow.map(({name}) => name).join(', ')}`;
+  return `importance from ${samples} samples in ${seconds.toFixed(2)} s; ${how}`;
+}
+
+async function draw(
+  sequence: TaskSequence,
+  results: MethodResult[],
+  learner: MasLearner,
+  subtitle: string,
+  folder: string,
+): Promise<string[]> {
+  const chance = 1 / sequence.tasks[0].classes.length;
+  const title = `${sequence.name}: ${sequence.tasks.length} tasks, one after the other`;
+  const accuracy = await accuracyPlot(results, {title, subtitle, chance});
+  const importance = await importancePlot(await learner.layers(), {
+    title: `${sequence.name}: what the network must keep`,
+    subtitle,
+    pixels: learner.pixels(sequence.height, sequence.width),
+  });
+  await mkdir(folder, {recursive: true});
+  const files = {'accuracy.svg': accuracy, 'importance.svg': importance};
+  for (const [name, svg] of Object.entries(files)) await writeFile(join(folder, name), svg);
+  return Object.keys(files).map((name) => join(folder, name));
+}

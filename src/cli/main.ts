@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+/** The command `engram`. Each subcommand is loaded only when it runs, so that `doctor` works where little else does. */
+import {createRequire} from 'node:module';
+import {Command, InvalidArgumentError, Option} from 'commander';
+import {type BackendName, backendNames} from './backend.js';
+import type {DemoOptions} from './demo.js';
+import {INTERRUPTED, report} from './errors.js';
+
+const {version, description} = createRequire(import.meta.url)('../../package.json') as Record<string, string>;
+
+const wholeNumber = (least: number) => (text: string) => {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= least && text.trim() !== '') return value;
+  throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+};
+
+function strength(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0 && text.trim() !== '') return value;
+  throw new InvalidArgumentError('It must be a number of at least 0.');
+}
+
+const backendOption = () =>
+  new Option('--backend <name>', 'TensorFlow.js backend; default native, or cpu without the C++ addon').choices(
+    backendNames,
+  );
+
+/** Runs an action so that Ctrl-C ends it between two steps, and a second Ctrl-C at once. */
+async function run(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const onInterrupt = () => {
+    if (stop.signal.aborted) process.exit(INTERRUPTED);
+    stop.abort();
+  };
+  process.on('SIGINT', onInterrupt);
+  try {
+    await action(stop.signal);
+  } catch (error) {
+    process.exitCode = report(error, stop.signal);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+  }
+}
+
+const program = new Command('engram').description(description).version(version).showSuggestionAfterError();
+
+program
+  .command('demo')
+  .description('learn a sequence of tasks with fine-tuning and with MAS; print the accuracies, draw two SVG figures')
+  .addOption(new Option('--data <set>', 'which images').choices(['digits', 'fashion-mnist']).default('digits'))
+  .option('--data-dir <dir>', 'folder of the data set: digits.csv.gz, or the four IDX files of Fashion-MNIST')
+  .addOption(backendOption())
+  .option('--seed <n>', 'decides weights, permutations and the order of images', wholeNumber(0), 1)
+  .option('--tasks <n>', 'number of tasks', wholeNumber(1))
+  .option('--epochs <n>', 'passes over the images of a task', wholeNumber(1))
+  .option('--lambda <x>', 'strength of the MAS penalty', strength)
+  .option('--out <dir>', 'folder for the figures', './engram-demo')
+  .option('--quick', 'two tasks of two epochs, to see that everything works')
+  .action((options: DemoOptions) => run(async (signal) => (await import('./demo.js')).demo(options, signal)));
+
+program
+  .command('doctor')
+  .description(
+    'print what was found (addon, instruction set, threads, GPU, TensorFlow.js) and what to do about the rest',
+  )
+  .option('--json', 'for programs')
+  .action((options: {json?: boolean}) => run(async () => (await import('./doctor.js')).doctor(options)));
+
+program
+  .command('bench')
+  .description('run the benchmarks: all of them, or the parts named')
+  .argument('[parts...]', 'kernels, consolidation, training')
+  .addOption(backendOption())
+  .option('--out <file>', 'where the figures are written as JSON')
+  .action((parts: string[], options: {out?: string; backend?: BackendName}) =>
+    run(async () => (await import('./bench.js')).bench(parts, options)),
+  );
+
+await program.parseAsync();
