@@ -8,7 +8,7 @@ const names = readdirSync(here)
   .sort();
 const lines = names.map((name) => {
   const source = readFileSync(new URL(`${name}.wgsl`, here), 'utf8');
-  return `  ${name}: ${JSON.stringify(source)},`;
+  return `  ${JSON.stringify(name)}: ${JSON.stringify(source)},`;
 });
 const target = new URL('../src/kernels/shaders.gen.ts', here);
 const text = [

@@ -1,0 +1,25 @@
+// moment[i] += sum_z partial[z,i], in the order of z: joins the slices of grad_moment, grad_moment_dense and
+// grad_moment_sum where the samples were split between workgroups.
+
+override size: u32; // elements of moment
+override slices: u32;
+
+@group(0) @binding(0) var<storage, read> partial: array<f32>;
+@group(0) @binding(1) var<storage, read_write> moment: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = (group.y * groups.x + group.x) * 256u + thread;
+  if (i >= size) {
+    return;
+  }
+  var total = 0.0;
+  for (var z = 0u; z < slices; z++) {
+    total += partial[z * size + i];
+  }
+  moment[i] += total;
+}

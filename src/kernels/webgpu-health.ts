@@ -1,0 +1,81 @@
+/**
+ * Watches a GPU device. Work on a lost device, or work that the device refused, does nothing and says nothing: results
+ * would be zeros. The first fault is kept for good, and everything that runs or reads on the device asks for it.
+ */
+import {EngramError} from '../errors.js';
+
+const watched = new WeakMap<GPUDevice, DeviceHealth>();
+
+export class DeviceHealth {
+  private fault: EngramError | undefined;
+  private readonly pending = new Set<Promise<void>>();
+
+  /** The one watcher of a device. */
+  static of(device: GPUDevice): DeviceHealth {
+    let health = watched.get(device);
+    if (!health) {
+      health = new DeviceHealth(device);
+      watched.set(device, health);
+    }
+    return health;
+  }
+
+  private constructor(private readonly device: GPUDevice) {
+    device.addEventListener('uncapturederror', (event) => {
+      this.fail(event.error, 'GPU work');
+      // A browser prints what nobody handled; Node's binding does the same. The fault is thrown at the next use.
+      event.preventDefault?.();
+    });
+    device.lost.then((info) => {
+      this.fault = new EngramError('DEVICE', {
+        expected: 'a GPU device in use',
+        received: `a lost device (${info.reason || 'unknown reason'}${info.message ? `: ${info.message}` : ''})`,
+        remedy: 'Create the backend again: tf.removeBackend("webgpu"), register it, and load the model and memory.',
+      });
+    });
+  }
+
+  /** @throws EngramError DEVICE if the device was lost or refused any work so far */
+  check(): void {
+    if (this.fault) throw this.fault;
+  }
+
+  /** Runs `make` and keeps a refusal by the device as a fault that names `what`. */
+  guard<T>(what: string, make: () => T): T {
+    const filters: GPUErrorFilter[] = ['validation', 'out-of-memory', 'internal'];
+    for (const filter of filters) this.device.pushErrorScope(filter);
+    try {
+      return make();
+    } finally {
+      for (const _ of filters) this.note(this.device.popErrorScope(), what);
+    }
+  }
+
+  /** Waits until the device has answered for everything guarded so far, then checks. */
+  async settled(): Promise<void> {
+    await Promise.all(this.pending);
+    this.check();
+  }
+
+  private note(answer: Promise<GPUError | null>, what: string): void {
+    const noted = answer
+      .then((error) => {
+        if (error) this.fail(error, what);
+      })
+      .catch(() => undefined) // a lost device cannot answer; `lost` has said so
+      .finally(() => this.pending.delete(noted));
+    this.pending.add(noted);
+  }
+
+  private fail(error: GPUError, what: string): void {
+    const outOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
+    this.fault ??= new EngramError('DEVICE', {
+      expected: `the GPU to accept ${what}`,
+      received: `${error.constructor.name}: ${error.message}`,
+      remedy: outOfMemory
+        ? 'Use a smaller batch, or free tensors; then create the backend again.'
+        : 'Results since then are void: create the backend again. If it comes back, please report it.',
+      cause: error,
+    });
+  }
+}

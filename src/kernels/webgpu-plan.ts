@@ -1,0 +1,251 @@
+/**
+ * What a kernel call becomes on a GPU: which shaders run, with which constants, on how many workgroups.
+ *
+ * Plain arithmetic on the sizes of the call, so that a plan can be tested without a GPU. The cost rules below are sized
+ * for a big GPU (NVIDIA H200 class: 132 processors of 4 x 32 lanes); a small one only gets finer slices than it needs.
+ */
+import {paramValue} from './check.js';
+import type {ShaderName} from './shaders.gen.js';
+import {type KernelName, type Params, row} from './table.js';
+
+/** One binding of a stage: a buffer of the row, the scratch buffer, the scalars, or nothing (a dummy is bound). */
+export interface Binding {
+  readonly from: string | typeof scratch | typeof scalars | typeof nothing;
+  readonly access: 'read' | 'read_write' | 'uniform';
+}
+/** One dispatch. */
+export interface Stage {
+  readonly shader: ShaderName;
+  readonly constants: Readonly<Record<string, number>>;
+  readonly workgroups: readonly [number, number, number];
+  readonly bindings: readonly Binding[];
+}
+export interface Plan {
+  readonly stages: readonly Stage[];
+  /** 32-bit elements of scratch memory that the stages share. */
+  readonly scratchLength: number;
+}
+/** The limits of a device that a plan depends on; a `GPUDevice`'s limits fit. */
+export interface PlanLimits {
+  readonly maxComputeInvocationsPerWorkgroup: number;
+  readonly maxComputeWorkgroupStorageSize: number;
+  readonly maxComputeWorkgroupsPerDimension: number;
+}
+
+export const scratch = '#scratch';
+export const scalars = '#scalars';
+export const nothing = '#nothing';
+
+const flat = 256; // threads of the elementwise shaders
+const warp = 32; // threads that run in step on the GPUs the rules are sized for
+const fullGpu = 1024; // warps below which a big GPU idles
+const scratchLimit = 8 * 2 ** 20; // elements: partial sums may take 32 MiB
+const nothingToDo: Plan = {stages: [], scratchLength: 0};
+
+type Numbers = Readonly<Record<string, number>>;
+
+/** Scalars of a call in the order of the shader's struct: the row's, then what must be derived in float64. */
+export function scalarValues<K extends KernelName>(kernel: K, params: Params<K>): number[] {
+  const values = Object.entries(row(kernel).params)
+    .filter(([, spec]) => spec.kind === 'scalar')
+    .map(([name]) => (params as unknown as Numbers)[name]);
+  if (kernel === 'penalized_step') {
+    const p = params as Params<'penalized_step'>;
+    const steadyStep = p.rule === 'momentum' ? p.learningRate / (1 - p.momentum) : p.learningRate;
+    values.push(1 - p.beta1, 1 - p.beta2, steadyStep);
+  }
+  return values;
+}
+
+/** Sizes and choices of a call as the numbers that become override constants. */
+export function constantsOf<K extends KernelName>(kernel: K, params: Params<K>): Record<string, number> {
+  const spec = row(kernel);
+  return Object.fromEntries(
+    Object.keys(spec.params)
+      .filter((name) => spec.params[name].kind !== 'scalar')
+      .map((name) => [name, paramValue(spec, name, (params as Record<string, unknown>)[name])]),
+  );
+}
+
+/** The dispatches of a call with these constants; none where no output element depends on the inputs. */
+export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLimits): Plan {
+  const c = constants;
+  switch (kernel) {
+    case 'grad_moment': {
+      const fanIn = c.filterHeight * c.filterWidth * c.inChannels;
+      const positions = c.uses * c.outHeight * c.outWidth;
+      const vectorA = c.inChannels % 4 === 0;
+      return momentPlan(kernel, c, limits, {fanIn, positions, vectorA});
+    }
+    case 'grad_moment_dense':
+      return momentPlan(kernel, c, limits, {fanIn: c.fanIn, positions: 1, vectorA: c.fanIn % 4 === 0});
+    case 'grad_moment_sum':
+      return sumPlan(c, limits);
+    case 'output_norm':
+      return onePass(kernel, c, c.samples, limits);
+    case 'count_nonfinite': {
+      const groupsTotal = Math.min(Math.ceil(c.size / flat), fullGpu);
+      return onePass(kernel, {...c, groupsTotal}, groupsTotal, limits);
+    }
+    case 'penalty_value': {
+      const groupsTotal = Math.min(Math.ceil(c.size / flat), fullGpu);
+      const bindings = rowBindings(kernel, false).map((b) => (b.from === 'value' ? {...b, from: scratch} : b));
+      const total: Stage = {
+        shader: 'penalty_value.total',
+        constants: {parts: groupsTotal},
+        workgroups: [1, 1, 1],
+        bindings: [read(scratch), readWrite('value'), uniform],
+      };
+      if (groupsTotal === 0) return {stages: [total], scratchLength: 1};
+      const workgroups = spread(groupsTotal, 1, limits);
+      const parts: Stage = {shader: kernel, constants: {...c, groupsTotal}, workgroups, bindings};
+      return {stages: [parts, total], scratchLength: groupsTotal};
+    }
+    default:
+      return onePass(kernel, c, Math.ceil(c.size / flat), limits);
+  }
+}
+
+/**
+ * grad_moment and grad_moment_dense. The tile with the least cost is taken, where cost is
+ *   padded sums x (1 + 4/micro + 4/tileP + 4/tileQ) x idle
+ * for the arithmetic with what the tile wastes beyond the edges, reads of workgroup memory, staging of both operands,
+ * and warps that the GPU lacks (or lanes that a warp lacks).
+ *
+ * Samples are split into slices until the GPU is full, but a slice keeps 512 multiply-adds for every sum it writes, so
+ * that joining the slices costs little, and the partial sums stay within the scratch limit.
+ */
+function momentPlan(
+  kernel: 'grad_moment' | 'grad_moment_dense',
+  c: Numbers,
+  limits: PlanLimits,
+  shape: {fanIn: number; positions: number; vectorA: boolean},
+): Plan {
+  const {fanIn, positions, vectorA} = shape;
+  const sums = fanIn * c.fanOut;
+  if (sums * positions * c.samples === 0) return nothingToDo;
+  let best = {cost: Number.POSITIVE_INFINITY, micro: 0, tileP: 0, tileQ: 0, slices: 0};
+  for (const micro of [8, 4]) {
+    for (const tileP of [16, 32, 64, 128]) {
+      for (const tileQ of [16, 32, 64, 128]) {
+        const threads = (tileP * tileQ) / micro ** 2;
+        if (threads > Math.min(256, limits.maxComputeInvocationsPerWorkgroup)) continue;
+        const tiles = Math.ceil(fanIn / tileP) * Math.ceil(c.fanOut / tileQ);
+        const warps = Math.ceil(threads / warp) * tiles;
+        const slices = sliceCount(Math.ceil((2 * fullGpu) / warps), c.samples, positions, sums);
+        const idle = Math.max(1, fullGpu / (warps * slices)) * Math.max(1, warp / threads);
+        const cost = tiles * tileP * tileQ * (1 + 4 / micro + 4 / tileP + 4 / tileQ) * idle;
+        if (cost < best.cost) best = {cost, micro, tileP, tileQ, slices};
+      }
+    }
+  }
+  const {micro, tileP, tileQ, slices} = best;
+  const samplesPerSlice = Math.ceil(c.samples / slices);
+  const staged = kernel === 'grad_moment' ? positions : samplesPerSlice;
+  const deepest = Math.floor(limits.maxComputeWorkgroupStorageSize / (4 * (tileP + tileQ)));
+  const vectorD = c.fanOut % 4 === 0;
+  const constants = {
+    ...c,
+    micro,
+    tileP,
+    tileQ,
+    tileK: depth(staged, Math.min(32, deepest)),
+    samplesPerSlice,
+    accumulate: Number(slices === 1),
+    vectorA: Number(vectorA),
+    vectorD: Number(vectorD),
+  };
+  const stage: Stage = {
+    shader: kernel,
+    constants,
+    workgroups: spread(Math.ceil(fanIn / tileP) * Math.ceil(c.fanOut / tileQ), slices, limits),
+    bindings: [
+      read('activations'),
+      read('deltas'),
+      readWrite(slices === 1 ? 'moment' : scratch),
+      read(vectorA ? 'activations' : nothing),
+      read(vectorD ? 'deltas' : nothing),
+    ],
+  };
+  return withReduction(stage, sums, slices, limits);
+}
+
+/** Slices of the samples: as many as wanted, none empty, each with enough work, all within the scratch limit. */
+function sliceCount(wanted: number, samples: number, positions: number, sums: number): number {
+  const worthwhile = Math.floor((samples * positions) / 512);
+  const most = Math.min(wanted, samples, worthwhile, Math.floor(scratchLimit / sums));
+  return most <= 1 ? 1 : Math.ceil(samples / Math.ceil(samples / most));
+}
+
+/** Positions staged at a time, at most `deepest`: least zero padding, counting two for the barriers of each stage. */
+function depth(positions: number, deepest: number): number {
+  if (positions <= Math.min(8, deepest)) return positions;
+  let best = Math.min(8, deepest);
+  const cost = (k: number) => Math.ceil(positions / k) * (k + 2);
+  for (let k = best + 1; k <= deepest; k++) if (cost(k) < cost(best)) best = k;
+  return best;
+}
+
+/**
+ * grad_moment_sum: 256 threads as channels x positions x samples. A lane takes at least four positions; what is left of
+ * the threads takes further samples, and slices of the samples go to further workgroups until the GPU is full.
+ */
+function sumPlan(c: Numbers, limits: PlanLimits): Plan {
+  if (c.fanOut * c.positions * c.samples === 0) return nothingToDo;
+  const threads = Math.min(256, limits.maxComputeInvocationsPerWorkgroup);
+  const lanesQ = Math.min(64, powerOfTwo(c.fanOut));
+  const lanesL = Math.min(threads / lanesQ, powerOfTwo(Math.ceil(c.positions / 4)));
+  const tiles = Math.ceil(c.fanOut / lanesQ);
+  const freeLanes = threads / (lanesQ * lanesL);
+  const wanted = Math.ceil((2 * fullGpu * warp) / (threads * tiles));
+  const most = Math.max(1, Math.min(wanted, Math.floor(c.samples / freeLanes), Math.floor(scratchLimit / c.fanOut)));
+  const samplesPerSlice = Math.ceil(c.samples / most);
+  const slices = Math.ceil(c.samples / samplesPerSlice);
+  const lanesB = Math.min(freeLanes, powerOfTwo(samplesPerSlice));
+  const stage: Stage = {
+    shader: 'grad_moment_sum',
+    constants: {...c, lanesQ, lanesL, lanesB, samplesPerSlice, accumulate: Number(slices === 1)},
+    workgroups: spread(tiles, slices, limits),
+    bindings: [read(c.scaled ? 'activations' : nothing), read('deltas'), readWrite(slices === 1 ? 'moment' : scratch)],
+  };
+  return withReduction(stage, c.fanOut, slices, limits);
+}
+
+/** Adds the joining of slices behind a stage that wrote partial sums to the scratch buffer. */
+function withReduction(stage: Stage, size: number, slices: number, limits: PlanLimits): Plan {
+  if (slices === 1) return {stages: [stage], scratchLength: 0};
+  const reduce: Stage = {
+    shader: 'grad_moment.reduce',
+    constants: {size, slices},
+    workgroups: spread(Math.ceil(size / flat), 1, limits),
+    bindings: [read(scratch), readWrite('moment')],
+  };
+  return {stages: [stage, reduce], scratchLength: size * slices};
+}
+
+/** A kernel that is one dispatch of one shader on the row's buffers. */
+function onePass(kernel: KernelName, constants: Numbers, groups: number, limits: PlanLimits): Plan {
+  if (groups === 0) return nothingToDo;
+  const hasScalars = Object.values(row(kernel).params).some((spec) => spec.kind === 'scalar');
+  const bindings = rowBindings(kernel, hasScalars);
+  return {stages: [{shader: kernel, constants, workgroups: spread(groups, 1, limits), bindings}], scratchLength: 0};
+}
+
+function rowBindings(kernel: KernelName, hasScalars: boolean): Binding[] {
+  const bindings = Object.entries(row(kernel).buffers).map(([name, {access}]) =>
+    access === 'read' ? read(name) : readWrite(name),
+  );
+  return hasScalars ? [...bindings, uniform] : bindings;
+}
+
+/** Workgroups as x, y, z: a dimension holds 65535, so more are laid out in two; the shaders skip the surplus. */
+function spread(groups: number, slices: number, limits: PlanLimits): [number, number, number] {
+  const y = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
+  return [Math.ceil(groups / y), y, slices];
+}
+
+const read = (from: string): Binding => ({from, access: 'read'});
+const readWrite = (from: string): Binding => ({from, access: 'read_write'});
+const uniform: Binding = {from: scalars, access: 'uniform'};
+/** The smallest power of two that is not below n. */
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
