@@ -1,16 +1,192 @@
-/** Kernels on tensors of tfjs' `webgpu` backend, encoded into tfjs' own command stream: no copy, no readback. */
+/**
+ * Kernels on tensors of tfjs' `webgpu` backend: the tensors' own GPU buffers, in tfjs' own command stream. No copy, no
+ * submit of its own for a kernel, no readback.
+ *
+ * The backend is named by its shape: importing it here would pull WebGPU into the main entry. Some of its members are
+ * private in TypeScript; they are what tfjs 4.22 has, and test/13-webgpu-tensors.test.ts fails if they change.
+ */
+import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import type {TensorEngine} from './tensors.js';
+import {bufferLength, checkCall} from './check.js';
+import type {Buffers} from './engine.js';
+import {type BufferSpec, type KernelName, type Params, row} from './table.js';
+import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensors.js';
+import {type CommandStream, type GpuMemory, WebGpuEngine} from './webgpu.js';
+import {DeviceHealth} from './webgpu-health.js';
 
+interface TensorData {
+  resource?: GPUBuffer | null;
+  values: unknown;
+}
 /** The part of tfjs' WebGPU backend that the engine needs. */
 export interface WebGpuBackendLike {
   readonly device: GPUDevice;
+  /** Gives the data of a tensor; fetches it first if it lives on another backend. */
+  readonly tensorMap: {get(dataId: object): TensorData};
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  commandQueueOwnedIds: WeakSet<object>;
+  dispatchCountInPass: number;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  uploadToGPU(dataId: object): void;
+  makeTensorInfo(shape: number[], dtype: 'float32'): tf.TensorInfo;
 }
 
-export function webGpuTensorEngine(_backend: WebGpuBackendLike): TensorEngine {
-  throw new EngramError('BACKEND', {
-    expected: 'a backend with kernels',
-    received: 'webgpu',
-    remedy: 'Use tf.setBackend("native") or "cpu".',
+/** tfjs' queue of recorded commands, which it submits every 15 dispatches and at every readback. */
+class TfjsStream implements CommandStream {
+  constructor(private readonly backend: WebGpuBackendLike) {}
+
+  pass(): GPUComputePassEncoder {
+    const {backend} = this;
+    backend.ensureCommandEncoderReady();
+    backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass();
+    backend.dispatchCountInPass++;
+    return backend.computePassEncoder;
+  }
+  encoder(): GPUCommandEncoder {
+    this.backend.ensureCommandEncoderReady();
+    this.backend.endComputePassEncoder();
+    return this.backend.commandEncoder!;
+  }
+  /** tfjs submits with the next kernel of its own. */
+  encoded(): void {}
+  submit(): void {
+    if (!this.backend.commandEncoder) return;
+    this.backend.endComputePassEncoder();
+    this.backend.submitQueue();
+  }
+}
+
+class WebGpuCell implements Cell {
+  private buffer: GPUBuffer | null;
+  private disposed = false;
+
+  constructor(
+    readonly engine: WebGpuEngine,
+    readonly size: number,
+    private readonly dtype: 'f32' | 'u32',
+  ) {
+    this.buffer = size > 0 ? engine.allocate(size) : null;
+  }
+  /** The GPU buffer, for this file only: null for a cell of no elements. */
+  get memory(): GPUBuffer | null {
+    if (this.disposed) throw disposedError('a cell');
+    return this.buffer;
+  }
+  async read(): Promise<Float32Array | Uint32Array> {
+    const {memory} = this;
+    if (memory) return this.engine.read(memory, this.size, this.dtype);
+    return this.dtype === 'f32' ? new Float32Array(0) : new Uint32Array(0);
+  }
+  dispose(): void {
+    this.disposed = true;
+    if (!this.buffer) return;
+    this.engine.stream.submit(); // a queued kernel may use it, and a destroyed buffer voids the whole submission
+    this.buffer.destroy();
+    this.buffer = null;
+  }
+}
+
+class WebGpuTensorEngine implements TensorEngine {
+  readonly name = 'webgpu';
+  private readonly engine: WebGpuEngine;
+
+  constructor(private readonly backend: WebGpuBackendLike) {
+    this.engine = new WebGpuEngine(backend.device, new TfjsStream(backend));
+  }
+
+  cell(size: number, dtype: 'f32' | 'u32' = 'f32'): WebGpuCell {
+    return new WebGpuCell(this.engine, size, dtype);
+  }
+
+  run<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    inputs: TensorInputs<K>,
+    outputs: OutputShapes<K>,
+  ): TensorOutputs<K> {
+    DeviceHealth.of(this.backend.device).check();
+    const specs = Object.entries(row(kernel).buffers) as [string, BufferSpec][];
+    const lengths: Record<string, number> = {};
+    for (const [name, spec] of specs) {
+      if (spec.access === 'write') lengths[name] = tf.util.sizeFromShape((outputs as Record<string, number[]>)[name]);
+      else lengths[name] = this.check(kernel, name, spec, (inputs as Record<string, tf.Tensor | Cell | null>)[name]);
+    }
+    checkCall(kernel, params, lengths);
+
+    const memory: Record<string, GpuMemory> = {};
+    const made: [string, tf.Tensor][] = [];
+    try {
+      for (const [name, spec] of specs) {
+        if (spec.access === 'write') {
+          const tensor = this.output((outputs as Record<string, number[]>)[name]);
+          made.push([name, tensor]);
+          memory[name] = this.memoryOf(tensor, bufferLength(spec, params));
+        } else {
+          memory[name] = this.memoryOf((inputs as Record<string, tf.Tensor | Cell | null>)[name], lengths[name]);
+        }
+      }
+      this.engine.run(kernel, params, memory as Buffers<K, GpuMemory>);
+    } catch (error) {
+      for (const [, tensor] of made) tensor.dispose();
+      throw error;
+    }
+    return Object.fromEntries(made) as unknown as TensorOutputs<K>;
+  }
+
+  /** Length of an input, or an error; nothing is uploaded yet. */
+  private check(kernel: string, name: string, spec: BufferSpec, input: tf.Tensor | Cell | null): number {
+    if (input === null) return 0;
+    if (input instanceof WebGpuCell && input.engine === this.engine) {
+      void input.memory; // throws if it was disposed
+      return input.size;
+    }
+    if (!(input instanceof tf.Tensor)) {
+      throw new EngramError('BACKEND', {
+        expected: `${kernel}.${name} on this WebGPU device`,
+        received: 'memory of another engine',
+        remedy: 'Keep one TensorFlow.js backend for the life of a memory and its optimizer.',
+      });
+    }
+    if (input.isDisposed) throw disposedError(`the tensor for ${kernel}.${name}`);
+    if (spec.dtype === 'f32' && input.dtype !== 'float32') {
+      throw new EngramError('DTYPE', {
+        expected: `${kernel}.${name} to be float32`,
+        received: input.dtype,
+        remedy: 'Cast the tensor with tf.cast(x, "float32").',
+      });
+    }
+    return input.size;
+  }
+
+  private memoryOf(input: tf.Tensor | Cell | null, length: number): GpuMemory {
+    if (input === null || length === 0) return null;
+    if (input instanceof WebGpuCell) return input.memory;
+    const {dataId} = input as tf.Tensor;
+    const data = this.backend.tensorMap.get(dataId);
+    this.backend.uploadToGPU(dataId); // small tensors may still be on the CPU
+    // tfjs gives a buffer to the next tensor as soon as this one is disposed, unless the queue owns it.
+    this.backend.commandQueueOwnedIds.add(dataId);
+    return {buffer: data.resource!, length};
+  }
+
+  private output(shape: number[]): tf.Tensor {
+    const info = this.backend.makeTensorInfo(shape, 'float32');
+    if (tf.util.sizeFromShape(shape) === 0) this.backend.tensorMap.get(info.dataId).values = new Float32Array(0);
+    return tf.engine().makeTensorFromTensorInfo(info);
+  }
+}
+
+function disposedError(what: string): EngramError {
+  return new EngramError('DISPOSED', {
+    expected: `${what} in use`,
+    received: 'one that was disposed',
+    remedy: 'Do not use an object after its dispose().',
   });
+}
+
+export function webGpuTensorEngine(backend: WebGpuBackendLike): TensorEngine {
+  return new WebGpuTensorEngine(backend);
 }

@@ -1,0 +1,84 @@
+/** Registers tfjs' backend `webgpu` on a device with everything the adapter has, and with errors that are not silent. */
+import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
+import {DeviceHealth} from '../kernels/webgpu-health.js';
+
+/** Used where the adapter has them; all are optional. */
+const usefulFeatures = ['timestamp-query', 'subgroups', 'shader-f16', 'bgra8unorm-storage'];
+
+/** tfjs' backend, except that a reading never passes off zeros as the result of work that the GPU did not do. */
+class CheckedWebGpuBackend extends WebGPUBackend {
+  override async read(dataId: object): Promise<tf.backend_util.TypedArray> {
+    const health = DeviceHealth.of(this.device);
+    health.check();
+    const values = await super.read(dataId).catch(async (error: unknown) => {
+      await health.settled();
+      throw error;
+    });
+    await health.settled();
+    return values as tf.backend_util.TypedArray;
+  }
+
+  override readSync(dataId: object): tf.backend_util.TypedArray {
+    DeviceHealth.of(this.device).check();
+    const onHost = (this.tensorMap.get(dataId) as {values?: unknown}).values != null;
+    if (!onHost && typeof OffscreenCanvas === 'undefined') {
+      throw new EngramError('BACKEND', {
+        expected: 'an asynchronous reading of a GPU tensor',
+        received: 'a synchronous one (dataSync, arraySync), which needs a browser',
+        remedy: 'Use await tensor.data() or await tensor.array().',
+      });
+    }
+    return super.readSync(dataId) as tf.backend_util.TypedArray;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.device.destroy();
+  }
+}
+
+/** The GPU adapter that the backend uses. @throws EngramError NO_GPU with what to install */
+export async function requestAdapter(): Promise<GPUAdapter> {
+  const adapter = await navigator.gpu?.requestAdapter({powerPreference: 'high-performance'});
+  if (adapter) return adapter;
+  const linux = typeof process !== 'undefined' && process.platform === 'linux';
+  throw new EngramError('NO_GPU', {
+    expected: 'a WebGPU adapter',
+    received: 'none',
+    remedy: linux
+      ? "Install the GPU vendor's Vulkan driver and libvulkan1. Without a GPU, Chromium brings a software adapter: " +
+        'apt install chromium libvulkan1, then set VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json ' +
+        'and XDG_RUNTIME_DIR=/tmp.'
+      : 'Update the graphics driver, or use a browser with WebGPU switched on.',
+  });
+}
+
+/** A device with all limits and the useful features of the adapter; the defaults stop at buffers of 128 MiB. */
+export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const requiredLimits: Record<string, number> = {};
+  // Limits are getters of the prototype.
+  for (const name in adapter.limits) {
+    const limit = adapter.limits[name as keyof GPUSupportedLimits];
+    if (typeof limit === 'number') requiredLimits[name] = limit;
+  }
+  const requiredFeatures = usefulFeatures.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
+  const device = await adapter.requestDevice({requiredLimits, requiredFeatures});
+  DeviceHealth.of(device);
+  return device;
+}
+
+/** Puts the checked backend in the place of the one that tfjs' package registers; a running one is left alone. */
+export function registerWebGpu(): void {
+  if ('webgpu' in tf.engine().registry) return; // findBackend would start it
+  tf.removeBackend('webgpu');
+  tf.registerBackend(
+    'webgpu',
+    async () => {
+      const adapter = await requestAdapter();
+      return new CheckedWebGpuBackend(await requestDevice(adapter), adapter.info);
+    },
+    3, // tfjs' own priority for it
+  );
+}
