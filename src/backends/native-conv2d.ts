@@ -1,0 +1,111 @@
+/** Conv2D, FusedConv2D and both gradients of a convolution on the addon: float32 in NHWC; the rest stays with cpu. */
+import * as tf from '@tensorflow/tfjs-core';
+import {packParams} from '../kernels/check.js';
+import {callAddon} from '../kernels/native.js';
+import {kernelNames} from '../kernels/table.js';
+import {
+  type Call,
+  type FusedAttributes,
+  type FusedInputs,
+  finishFused,
+  fusedEnd,
+  knowsActivation,
+  type NativeKernel,
+  operate,
+  runCpuKernel,
+  valuesOf,
+} from './native-tensors.js';
+
+type Shape4 = [number, number, number, number];
+
+interface ConvolutionAttributes {
+  strides: [number, number] | number;
+  pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
+  dataFormat: 'NHWC' | 'NCHW';
+  dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  dilations?: [number, number] | number;
+}
+
+/** The geometry of a convolution, or null for what the addon does not do. */
+function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes, dtypes: tf.DataType[]) {
+  if (dtypes.some((dtype) => dtype !== 'float32') || attrs.dataFormat === 'NCHW') return null;
+  const info = tf.backend_util.computeConv2DInfo(
+    x as Shape4,
+    filter as Shape4,
+    attrs.strides,
+    attrs.dilations ?? 1,
+    attrs.pad,
+    attrs.dimRoundingMode,
+  );
+  if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
+  return {
+    outShape: info.outShape,
+    outChannels: info.outChannels,
+    samples: info.batchSize,
+    inHeight: info.inHeight,
+    inWidth: info.inWidth,
+    inChannels: info.inChannels,
+    filterHeight: info.filterHeight,
+    filterWidth: info.filterWidth,
+    outHeight: info.outHeight,
+    outWidth: info.outWidth,
+    strideHeight: info.strideHeight,
+    strideWidth: info.strideWidth,
+    dilationHeight: info.dilationHeight,
+    dilationWidth: info.dilationWidth,
+    padTop: info.padInfo.top,
+    padLeft: info.padInfo.left,
+  };
+}
+
+function convolve(
+  kernelName: string,
+  call: Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>,
+): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {x, filter} = inputs;
+  const fused = inputs as FusedInputs;
+  const geometry = geometryOf(x.shape, filter.shape, attrs, [x.dtype, filter.dtype]);
+  if (!geometry || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
+  const {outShape, ...sizes} = geometry;
+  const {bias, ...end} = fusedEnd(backend, sizes.outChannels, fused, attrs);
+  const result = new Float32Array(tf.util.sizeFromShape(outShape));
+  operate(backend, 'conv2d', {...sizes, ...end}, [valuesOf(backend, x), valuesOf(backend, filter), bias, result]);
+  return finishFused(backend, backend.makeTensorInfo(outShape, 'float32', result), {...end, bias}, fused, attrs);
+}
+
+function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterShape: number[]}>): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {x, dy} = inputs;
+  const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1}, [x.dtype, dy.dtype]);
+  if (!geometry) return runCpuKernel('Conv2DBackpropFilter', call);
+  const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
+  const gradient = new Float32Array(tf.util.sizeFromShape(attrs.filterShape));
+  const params = packParams('grad_moment', {phi: 'identity', uses: 1, fanOut, ...sizes});
+  const buffers = [valuesOf(backend, x), valuesOf(backend, dy), gradient];
+  callAddon(() => backend.addon.run(kernelNames.indexOf('grad_moment'), params, buffers));
+  return backend.makeTensorInfo(attrs.filterShape, 'float32', gradient);
+}
+
+function inputGradient(call: Call<'dy' | 'filter', ConvolutionAttributes & {inputShape: number[]}>): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {dy, filter} = inputs;
+  const geometry = geometryOf(attrs.inputShape, filter.shape, {...attrs, dilations: 1}, [dy.dtype, filter.dtype]);
+  if (!geometry) return runCpuKernel('Conv2DBackpropInput', call);
+  const {outShape: _, ...sizes} = geometry;
+  const gradient = new Float32Array(tf.util.sizeFromShape(attrs.inputShape));
+  operate(backend, 'conv2d_input', sizes, [valuesOf(backend, dy), valuesOf(backend, filter), gradient]);
+  return backend.makeTensorInfo(attrs.inputShape, 'float32', gradient);
+}
+
+const kernel = <C>(kernelName: string, run: (call: C) => tf.TensorInfo): NativeKernel => ({
+  kernelName,
+  kernelFunc: (call) => run(call as unknown as C),
+});
+
+export const convolutionKernels: NativeKernel[] = [
+  kernel('Conv2D', (call: Parameters<typeof convolve>[1]) => convolve('Conv2D', call)),
+  kernel('FusedConv2D', (call: Parameters<typeof convolve>[1]) => convolve('FusedConv2D', call)),
+  kernel('Conv2DBackpropFilter', filterGradient),
+  kernel('Conv2DBackpropInput', inputGradient),
+];

@@ -1,0 +1,132 @@
+/** What the native backend's kernels share: the live arrays of tensors, calls of the addon, and the ends of fused kernels. */
+import type {MathBackendCPU} from '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import type {Addon} from '../kernels/addon.js';
+import {callAddon} from '../kernels/native.js';
+import {backendTable, type Operation, operationNames} from './native-table.js';
+
+/** The backend as its kernels see it. */
+export type Backend = MathBackendCPU & {readonly addon: Addon};
+
+/** A kernel's arguments with the inputs and attributes it names. */
+export interface Call<Inputs extends string, Attributes> {
+  inputs: {[I in Inputs]: tf.TensorInfo};
+  backend: Backend;
+  attrs: Attributes;
+}
+
+export interface NativeKernel {
+  kernelName: string;
+  kernelFunc: tf.KernelFunc;
+}
+
+export const noValues = new Float32Array(0);
+
+/** The live array of a float32 tensor: read it, never write it. */
+export function valuesOf(backend: Backend, tensor: tf.TensorInfo): Float32Array {
+  const values = backend.data.get(tensor.dataId).values as Float32Array | number[];
+  return values instanceof Float32Array ? values : Float32Array.from(values);
+}
+
+/** Runs another kernel of this backend. */
+export function runKernel(
+  backend: Backend,
+  kernelName: string,
+  inputs: Record<string, tf.TensorInfo>,
+  attrs = {},
+): tf.TensorInfo {
+  const kernel = tf.getKernel(kernelName, 'native') as tf.KernelConfig;
+  return kernel.kernelFunc({inputs, backend, attrs}) as tf.TensorInfo;
+}
+
+/** The cpu backend's own kernel, for what the addon does not do. */
+export function runCpuKernel(kernelName: string, call: Call<string, object>): tf.TensorInfo {
+  const kernel = tf.getKernel(kernelName, 'cpu') as tf.KernelConfig;
+  return kernel.kernelFunc({inputs: call.inputs, backend: call.backend, attrs: {...call.attrs}}) as tf.TensorInfo;
+}
+
+/** Runs an operation of the addon. The last buffer is its result. */
+export function operate(
+  backend: Backend,
+  operation: Operation,
+  params: Record<string, string | number>,
+  buffers: Float32Array[],
+): void {
+  const packed = Float64Array.from(Object.entries(backendTable[operation].params), ([name, spec]) =>
+    spec.kind === 'choice' ? spec.values.indexOf(params[name] as 'relu') : (params[name] as number),
+  );
+  callAddon(() => backend.addon.operate(operationNames.indexOf(operation), packed, buffers));
+}
+
+/** What follows the product in tfjs' fused kernels. */
+export interface FusedAttributes {
+  activation?: string | null;
+  leakyreluAlpha?: number;
+}
+export interface FusedInputs {
+  bias?: tf.TensorInfo;
+  preluActivationWeights?: tf.TensorInfo;
+}
+
+/** The part of a fused end that the addon applies itself, as its parameters. */
+export interface FusedEnd {
+  activation: string;
+  alpha: number;
+  biased: 0 | 1;
+  bias: Float32Array;
+}
+
+const inAddon = new Set<string>(backendTable.matmul.params.activation.values);
+const activationKernels: Record<string, string> = {
+  relu: 'Relu',
+  relu6: 'Relu6',
+  leakyrelu: 'LeakyRelu',
+  elu: 'Elu',
+  prelu: 'Prelu',
+  sigmoid: 'Sigmoid',
+};
+
+/** Whether {@link finishFused} knows how to end this call. */
+export function knowsActivation(activation: string | null | undefined): boolean {
+  return !activation || activation === 'linear' || activation in activationKernels;
+}
+
+/** Splits a fused end: a bias of one value per channel and simple activations go to the addon. */
+export function fusedEnd(
+  backend: Backend,
+  channels: number,
+  {bias}: FusedInputs,
+  {activation, leakyreluAlpha}: FusedAttributes,
+): FusedEnd {
+  const perChannel =
+    bias?.dtype === 'float32' && bias.shape.at(-1) === channels && tf.util.sizeFromShape(bias.shape) === channels;
+  const own = (!bias || perChannel) && (!activation || inAddon.has(activation));
+  return {
+    activation: own && activation ? activation : 'linear',
+    alpha: leakyreluAlpha ?? 0,
+    biased: perChannel ? 1 : 0,
+    bias: bias && perChannel ? valuesOf(backend, bias) : noValues,
+  };
+}
+
+/** Does with kernels of their own what the addon left of a fused end. */
+export function finishFused(
+  backend: Backend,
+  result: tf.TensorInfo,
+  done: FusedEnd,
+  {bias, preluActivationWeights}: FusedInputs,
+  {activation, leakyreluAlpha}: FusedAttributes,
+): tf.TensorInfo {
+  let current = result;
+  const then = (kernel: string, inputs: Record<string, tf.TensorInfo>, attrs = {}) => {
+    const next = runKernel(backend, kernel, inputs, attrs);
+    backend.disposeIntermediateTensorInfo(current);
+    current = next;
+  };
+  if (bias && !done.biased) then('Add', {a: current, b: bias});
+  if (activation && activation !== 'linear' && activation !== done.activation) {
+    const weights = activation === 'prelu' && preluActivationWeights ? {alpha: preluActivationWeights} : {};
+    then(activationKernels[activation], {x: current, ...weights}, {alpha: leakyreluAlpha});
+  }
+  return current;
+}
