@@ -14,7 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {type Graph, inputsOf} from './graph.js';
 import type {OperandRecord} from './record.js';
-import {disposeAll} from './tfjs.js';
+import {disposeAll, type TapeNode} from './tfjs.js';
 import type {Trace} from './trace.js';
 import {disposeOperands, walk} from './walk.js';
 
@@ -39,12 +39,23 @@ export function signature(trace: Trace, graph: Graph, samples: number): string {
   const ordinals = new Map<number, number>();
   const shapeOf = ({id, shape, size}: tf.Tensor) =>
     graph.data.has(id) ? `${shape.length}:${size / samples}` : shape.join('x');
-  const lines = trace.nodes.map((node) => {
+  const lines = leadingTo(trace).map((node) => {
     const inputs = inputsOf(node).map((input) => `${ordinals.get(input.id) ?? ''}[${shapeOf(input)}]`);
     for (const output of node.outputs) ordinals.set(output.id, ordinals.size);
     return `${node.kernelName}(${inputs})=${node.outputs.map(shapeOf)}`;
   });
   return [...lines, ...trace.outputs.map(({id, shape}) => `${ordinals.get(id)}:${shape.slice(1)}`)].join(';');
+}
+
+/** The nodes behind the outputs; tfjs also tapes the clones that it saves, which lead nowhere. */
+function leadingTo({nodes, outputs}: Trace): TapeNode[] {
+  const wanted = new Set(outputs.map(({id}) => id));
+  const leading = nodes.toReversed().filter((node) => {
+    const leads = node.outputs.some(({id}) => wanted.has(id));
+    if (leads) for (const {id} of inputsOf(node)) wanted.add(id);
+    return leads;
+  });
+  return leading.reverse();
 }
 
 /**
@@ -143,13 +154,20 @@ function probe(shape: number[], k: number): tf.Tensor {
   return tf.tensor(values, shape);
 }
 
-/** Per sample, 0 exactly when all its A or all its D are 0 and none is NaN; counted, so that nothing underflows. */
+/**
+ * Per sample, 0 exactly when at every position all of its A or all of its D are 0 and none is NaN. Position by position,
+ * because a use through a transpose has A and D the other way round. Counted, so that nothing underflows.
+ *
+ * @returns [B]
+ */
 function effect({activations, deltas}: OperandRecord, samples: number): tf.Tensor {
-  const count = (mask: tf.Tensor) => tf.sum(tf.reshape(tf.cast(mask, 'float32'), [samples, -1]), 1);
+  const positions = deltas.shape[1]!;
+  const count = (mask: tf.Tensor) => tf.sum(tf.reshape(tf.cast(mask, 'float32'), [samples, positions, -1]), 2);
   const nans = count(tf.isNaN(deltas));
   const live = count(tf.notEqual(deltas, 0));
-  if (!activations) return tf.add(live, nans);
-  return tf.addN([tf.mul(live, count(tf.notEqual(activations, 0))), nans, count(tf.isNaN(activations))]);
+  if (!activations) return tf.sum(tf.add(live, nans), 1);
+  const products = tf.mul(live, count(tf.notEqual(activations, 0)));
+  return tf.sum(tf.addN([products, nans, count(tf.isNaN(activations))]), 1);
 }
 
 /** Written so that NaN is not the same as anything. */

@@ -9,9 +9,9 @@ interface Operand<K extends MomentKernel> {
   readonly kernel: K;
   /** All parameters of the kernel but phi, which the caller chooses. */
   readonly params: Omit<Params<K>, 'phi'>;
-  /** Laid out as the kernel's `activations` buffer; `null` where that buffer is empty. */
+  /** [B, L, ...] or, for convolutions, [B, uses, ...]: the kernel's `activations` buffer, `null` where that is empty. */
   readonly activations: tf.Tensor | null;
-  /** Laid out as the kernel's `deltas` buffer. */
+  /** [B, L, ...] or [B, uses, ...]: the kernel's `deltas` buffer. */
   readonly deltas: tf.Tensor;
   /** The rule that found these operands, for reports. */
   readonly rule: string;

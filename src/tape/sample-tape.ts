@@ -91,6 +91,7 @@ export class SampleTape {
         remedy: `It has ${this.options.variables.map(({name}) => name).join(', ')}.`,
       });
     }
+    if (variables.length === 0) return;
     const forward = (b: number) => this.forward(sampleOf(x, b), 1);
     await eachSample(sampleCount(x), forward, this.options.seed, variables, visit, signal);
   }

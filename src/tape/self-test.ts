@@ -33,7 +33,7 @@ export function selfTest(): string | null {
     throw new EngramError('NO_GRADIENTS', {
       expected: 'TensorFlow.js with its gradient functions',
       received: '@tensorflow/tfjs-core alone, which registers none in Node',
-      remedy: "Add: import '@tensorflow/tfjs-core/dist/register_all_gradients.js' (or import '@tensorflow/tfjs').",
+      remedy: "Add: import '@tensorflow/tfjs-layers' (or '@tensorflow/tfjs'), which registers them.",
     });
   }
   refuseNestedTape();
