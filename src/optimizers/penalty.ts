@@ -19,12 +19,14 @@ export function penaltyGradient(theta: tf.Tensor, held: Held, lambda: number): t
  * @returns a scalar that `tf.variableGrads` differentiates; 0 before the first task is consolidated
  */
 export function penalty(memory: Memory, variables: readonly tf.Variable[], lambda: number): tf.Scalar {
-  const terms: tf.Tensor[] = [];
-  for (const variable of variables) {
-    const held = memory.get(variable.name);
-    if (held) terms.push(penaltyTerm(variable, held, lambda));
-  }
-  return terms.length === 0 ? tf.scalar(0) : (tf.addN(terms) as tf.Scalar);
+  return tf.tidy(() => {
+    const terms: tf.Tensor[] = [];
+    for (const variable of variables) {
+      const held = memory.get(variable.name);
+      if (held) terms.push(penaltyTerm(variable, held, lambda));
+    }
+    return terms.length === 0 ? tf.scalar(0) : (tf.addN(terms) as tf.Scalar);
+  });
 }
 
 function penaltyTerm(variable: tf.Variable, {importance, anchor}: Held, lambda: number): tf.Tensor {

@@ -36,7 +36,8 @@ def conv(channels, filters, kernel, stride, padding, activation):
 
 def batch_norm(channels):
     return {"layer": "batchNormalization", "epsilon": 1e-3,
-            "weights": [values(channels), values(channels), values(channels), values(channels).abs() + 0.5]}
+            "weights": [values(channels, scale=0.1) + 1, values(channels), values(channels),
+                        values(channels).abs() + 0.5]}
 
 
 def max_pool():
