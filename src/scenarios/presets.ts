@@ -8,13 +8,29 @@ export interface Preset extends LearningSettings {
   readonly lambda: number;
 }
 
-/** Permuted digits: 5 orders of 64 pixels, 10 classes, one head, the network is not told the task. */
+/**
+ * Permuted digits: 5 orders of 64 pixels, 10 classes, one head, the network is not told the task.
+ *
+ * Chosen by test/50-select-presets.mjs on seeds 101, 102 and 103; the learning test judges seeds 1 to 5. Network,
+ * momentum and batch size were set beforehand, for a run of a few seconds. Learning rate and epochs come from
+ * fine-tuning alone, by the accuracy on each task just after it was learned (mean of 5 tasks and 3 seeds, in percent):
+ *
+ *     learning rate    0.01   0.02   0.05   0.1
+ *     5 epochs         93.3   94.0   94.7   92.9
+ *     10 epochs        94.8   95.2   95.9   95.5
+ *
+ * Then lambda, by the average accuracy at the end (fine-tuning: 39.7, forgetting 70.3):
+ *
+ *     lambda           0.001  0.003  0.01   0.03   0.1
+ *     average          69.2   74.4   76.1   70.3   63.7
+ *     forgetting       32.2   23.8   19.3   21.4   30.1
+ */
 export const permutedDigits: Preset = {
   tasks: 5,
   hidden: [128, 128],
-  learningRate: 0.03,
+  learningRate: 0.05,
   momentum: 0.9,
-  batchSize: 32,
+  batchSize: 64,
   epochs: 10,
   lambda: 0.01,
 };

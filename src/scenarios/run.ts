@@ -157,8 +157,11 @@ async function train(
           };
           return optimizer.minimize(loss, true, variables) as tf.Scalar;
         });
-        if (start + batchSize >= count) await checkFinite(cost, settings);
-        cost.dispose();
+        try {
+          if (start + batchSize >= count) await checkFinite(cost, settings);
+        } finally {
+          cost.dispose();
+        }
         options.onProgress?.({task: index, step: ++step, steps: stepsOf(task, settings)});
         await tf.nextFrame();
       }
