@@ -20,9 +20,8 @@ function liveBars(labels: readonly string[], tasks: number, stream: NodeJS.Write
     format: '{label} {bar} task {task}/{tasks}  {seconds} s  {note}',
     barCompleteChar: '█',
     barIncompleteChar: '░',
-    barsize: 32,
+    barsize: 28,
     hideCursor: true,
-    stopOnComplete: true,
     stream,
   });
   const wide = Math.max(...labels.map((label) => label.length));
@@ -30,6 +29,7 @@ function liveBars(labels: readonly string[], tasks: number, stream: NodeJS.Write
   const lines = labels.map((label) => bars.create(1, 0, {...waiting, label: label.padEnd(wide)}));
   const began = labels.map(() => 0);
   const histories = labels.map((): (readonly number[])[] => []);
+  let stopped = false;
   return {
     update(method, {task, step, steps, accuracy}) {
       const bar: SingleBar = lines[method];
@@ -39,7 +39,10 @@ function liveBars(labels: readonly string[], tasks: number, stream: NodeJS.Write
       bar.setTotal(steps * tasks);
       bar.update(task * steps + step, {task: task + 1, seconds, note: averageNote(histories[method])});
     },
-    stop: () => bars.stop(),
+    stop() {
+      if (!stopped) bars.stop();
+      stopped = true;
+    },
   };
 }
 
@@ -59,5 +62,5 @@ function averageNote(history: readonly (readonly number[])[]): string {
   if (history.length === 0) return '';
   // The matrix so far is not square yet: its columns are those of the tasks learned.
   const learned = history.map((row) => row.slice(0, history.length));
-  return `average accuracy ${(100 * averageAccuracy(learned)).toFixed(1)} %`;
+  return `average ${(100 * averageAccuracy(learned)).toFixed(1)} %`;
 }
