@@ -105,7 +105,7 @@ export class Deferral {
 
   /** A kernel that gives a stub's elements another shape or order: again a stub. */
   private rename(kernel: string, inputs: Inputs, attrs: Attrs): tf.Tensor | undefined {
-    const source = kernel === 'Transpose' ? inputs.x : inputs[layoutPreserving[kernel]];
+    const source = renamedInput(kernel, inputs);
     if (!source || !this.calls.has(source.id)) return undefined;
     const shape = renamedShape(kernel, source.shape, attrs);
     return shape && this.stub(shape, {kernel, inputs, attrs});
@@ -130,7 +130,9 @@ export class Deferral {
 
   private runReal(kernel: string, inputs: Inputs, attrs: Attrs): tf.Tensor | tf.Tensor[] {
     const result = this.runNow(kernel, this.values(inputs), attrs);
-    for (const {id} of Array.isArray(result) ? result : [result]) this.makers.set(id, kernel);
+    const source = renamedInput(kernel, inputs);
+    const maker = (source && this.makers.get(source.id)) ?? kernel;
+    for (const {id} of Array.isArray(result) ? result : [result]) this.makers.set(id, maker);
     return result;
   }
 
@@ -148,6 +150,11 @@ export class Deferral {
     this.calls.set(stub.id, call);
     return stub;
   }
+}
+
+/** What a kernel only gives another shape or order, if it is one of those. */
+function renamedInput(kernel: string, inputs: Inputs): tf.Tensor | undefined {
+  return kernel === 'Transpose' ? inputs.x : inputs[layoutPreserving[kernel]];
 }
 
 function renamedShape(kernel: string, shape: number[], attrs: Attrs): number[] | undefined {

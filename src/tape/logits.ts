@@ -9,7 +9,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {describe, type Network, type Tensors} from './network.js';
-import {disposeAll, type Engine, engine, intercepting, type RunKernel, type TapeNode} from './tfjs.js';
+import {disposeAll, type Engine, engine, intercepting, keepClone, type RunKernel, type TapeNode} from './tfjs.js';
 
 export type OutputKind = 'logits' | 'output';
 
@@ -49,10 +49,9 @@ export function forwardOutputs(network: Network, x: Tensors, output: OutputKind,
 
 /** Runs `body` and collects, by the id of its output, the input of every activation that might be the last. */
 function watchActivations<T>(candidates: Map<number, Candidate>, body: () => T): T {
-  const {state, keep} = engine();
+  const {state} = engine();
   const add = (y: tf.Tensor, input: tf.Tensor, elementwise: boolean) => {
-    const logits = keep.call(engine(), engine().clone(input)) as tf.Tensor;
-    candidates.set(y.id, {logits, row: elementwise ? null : (input.shape.at(-1) ?? 1)});
+    candidates.set(y.id, {logits: keepClone(input), row: elementwise ? null : (input.shape.at(-1) ?? 1)});
   };
   const watchKernels =
     (runKernel: RunKernel): RunKernel =>

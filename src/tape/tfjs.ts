@@ -43,7 +43,7 @@ export interface Engine {
   readonly state: EngineState;
   runKernel: RunKernel;
   customGrad(f: CustomGradientFunction): (...inputs: tf.Tensor[]) => tf.Tensor;
-  /** Clones onto the tape even inside a kernel: how tfjs saves tensors for the backward pass, and nothing else. */
+  /** How tfjs saves tensors for the backward pass, and nothing else: outside a kernel it tapes the clone twice. */
   clone(x: tf.Tensor): tf.Tensor;
   keep<T extends tf.Tensor>(x: T): T;
   startScope(name?: string): void;
@@ -127,7 +127,7 @@ export function contained<T>(body: () => T): T {
   }
 }
 
-/** Another handle on the same memory, off the tape and out of every scope: dispose it yourself. */
+/** Another handle on the same memory, out of every scope (but on the tape, if there is one): dispose it yourself. */
 export function keepClone(x: tf.Tensor): tf.Tensor {
   return engine().keep(tf.clone(x));
 }
