@@ -1,6 +1,7 @@
 /**
  * Gives Node the browser's `navigator.gpu` and WebGPU classes, from Dawn (npm `webgpu`). Imported before tfjs' WebGPU
- * backend, which looks for them while it is being loaded.
+ * backend, which looks for them while it is being loaded. The object must stay referenced: Dawn aborts the process when
+ * it is garbage-collected before its devices.
  */
 import {create, globals} from 'webgpu';
 

@@ -202,7 +202,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     return compiled;
   }
 
-  /** Compiles synchronously: asynchronous compilation never worked for the large shaders on SwiftShader in Node. */
+  /** Compiles synchronously: the call is encoded now, in order with the work around it. */
   private compile(stage: Stage): Compiled {
     const layoutKey = stage.bindings.map(({access}) => access).join();
     const layout = this.layoutOf(layoutKey, stage.bindings);
