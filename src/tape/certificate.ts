@@ -30,7 +30,8 @@ export interface Verdict {
 }
 
 /**
- * What two tapes have in common when they differ in B alone: kernels, connections, and shapes per sample.
+ * What two tapes have in common when they differ in B alone: kernels, permutations, connections, and
+ * shapes per sample.
  *
  * Tensors that depend on the data count by elements per sample, all others by shape. Where that still differs, a
  * second certificate is taken: time lost, nothing else.
@@ -42,7 +43,8 @@ export function signature(trace: Trace, graph: Graph, samples: number): string {
   const lines = leadingTo(trace).map((node) => {
     const inputs = inputsOf(node).map((input) => `${ordinals.get(input.id) ?? ''}[${shapeOf(input)}]`);
     for (const output of node.outputs) ordinals.set(output.id, ordinals.size);
-    return `${node.kernelName}(${inputs})=${node.outputs.map(shapeOf)}`;
+    const perm = trace.permutations.get(node.outputs[0].id) ?? '';
+    return `${node.kernelName}${perm}(${inputs})=${node.outputs.map(shapeOf)}`;
   });
   return [...lines, ...trace.outputs.map(({id, shape}) => `${ordinals.get(id)}:${shape.slice(1)}`)].join(';');
 }

@@ -57,6 +57,6 @@ export function sampleGradients(
   return contained(() => {
     // What tf.variableGrads calls, without its objection to samples that reach none of the variables.
     const {grads} = tf.engine().gradients(loss, [...variables], undefined, true);
-    return grads.map((gradient) => gradient && keepClone(gradient));
-  }) as (tf.Tensor | null)[];
+    return grads.map((gradient) => (gradient ? keepClone(gradient) : null));
+  });
 }

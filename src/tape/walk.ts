@@ -36,7 +36,11 @@ export function walk(trace: Trace, graph: Graph, samples: number, seeds: tf.Tens
           if (dys.some((dy) => dy !== null)) {
             const step = stepBack(node, dys, graph, samples);
             for (const [id, dx] of step.gradients) gradients.add(id, dx);
-            for (const [variable, use] of step.uses) uses.set(variable, [...(uses.get(variable) ?? []), use]);
+            for (const [variable, use] of step.uses) {
+              const list = uses.get(variable);
+              if (list) list.push(use);
+              else uses.set(variable, [use]);
+            }
           }
           disposeAll(dys.filter((dy) => dy !== null));
           if (last) disposeAll(node.saved);
