@@ -7,8 +7,9 @@
  * (b) F(batch)[k] must be F(x_k). Where it is not, samples are coupled, perhaps on a path without gradients, and every
  *     variable takes the fallback. That is no repair but the definition: importance is that of F(x_k) alone.
  *
- * Both are checked for the first and the last sample. The seeds of (a) are made up and never 0, so a sample whose
- * outputs happen to be 0 hides nothing.
+ * (a) is checked for the first and the last sample, with made-up seeds that are never 0, so that outputs that happen to
+ * be 0 hide nothing. (b) is checked for up to 16 samples: coupling without gradients, say by a maximum over the batch,
+ * may leave many samples as they are. Neither can rule out a network that couples samples only in a later batch.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
@@ -20,6 +21,9 @@ import {disposeOperands, walk} from './walk.js';
 
 /** Largest |F(batch)[k] - F(x_k)| that counts as rounding, in parts of max|F|. */
 const tolerance = 1e-4;
+
+/** Samples of a batch that are also run alone. */
+const alones = 16;
 
 /** What a certificate found. It holds for every tape that differs in B alone. */
 export interface Verdict {
@@ -75,59 +79,80 @@ export async function certify(
   const leaks = new Map<string, string>();
   const odd = trace.outputs.find(({shape}) => shape[0] !== samples);
   if (odd) return {coupled: `an output of shape [${odd.shape}] has no axis of ${samples} samples`, leaks};
-  let coupled: string | null = null;
-  for (const {k, outputs, names, effects} of await launch(trace, graph, samples, single)) {
-    if (!outputs.every(([batch, alone]) => sameValues(batch, alone))) {
-      coupled = 'the outputs for one sample depend on the other samples of the batch';
-    }
+  const {outputs, effects} = await launch(trace, graph, samples, single);
+  for (const {k, names, table} of effects) {
     names.forEach((name, i) => {
-      const row = effects.slice(i * samples, (i + 1) * samples);
+      const row = table.subarray(i * samples, (i + 1) * samples);
       // Written so that NaN counts as a leak.
       if (row.every((effect, b) => b === k || effect === 0)) return;
       leaks.set(name, 'the rows of its operands are not sorted by sample');
     });
   }
-  return {coupled, leaks};
+  const alike = outputs.every(([batch, alone]) => sameValues(batch, alone));
+  return {coupled: alike ? null : 'the outputs for one sample depend on the other samples of the batch', leaks};
 }
 
-interface Findings {
-  k: number;
-  /** F(batch)[k] and F(x_k), output by output. */
-  outputs: [Float32Array, Float32Array][];
-  /** Variables that have operands. */
-  names: string[];
-  /** [names, B]: 0 where a sample's operands are without effect. */
-  effects: Float32Array;
+/** What a certificate looks at, on the device or read back. */
+interface Findings<Values> {
+  /** For every output, F(batch) and F(x_k) of the samples that were run alone. */
+  outputs: [batch: Values, alone: Values][];
+  /** When sample k alone is seeded: [names, B], 0 where a sample's operands are without effect. */
+  effects: {k: number; names: string[]; table: Values}[];
 }
 
-async function launch(trace: Trace, graph: Graph, samples: number, single: (k: number) => Trace): Promise<Findings[]> {
-  const names: string[] = [];
-  const launched = tf.tidy(() =>
-    [0, samples - 1].map((k) => {
-      const alone = refusable(() => single(k));
-      const rows = trace.outputs.map((y, i) => [tf.slice(y, [k], [1]), tf.clone(alone.outputs[i])]);
-      alone.dispose();
-      const seeds = trace.outputs.map(({shape}) => probe(shape, k));
-      const operands = walk(trace, graph, samples, seeds, false);
-      const records = [...operands].filter((entry): entry is [string, OperandRecord] => typeof entry[1] !== 'string');
-      names.splice(0, names.length, ...records.map(([name]) => name));
-      const effects = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, samples))]);
-      disposeOperands(operands);
-      return {k, rows, effects};
-    }),
-  ) as {k: number; rows: [tf.Tensor, tf.Tensor][]; effects: tf.Tensor}[];
+async function launch(
+  trace: Trace,
+  graph: Graph,
+  samples: number,
+  single: (k: number) => Trace,
+): Promise<Findings<Float32Array>> {
+  const {outputs, effects} = tf.tidy(() => ({
+    outputs: compareAlone(trace, spread(samples), single),
+    effects: [0, samples - 1].map((k) => ({k, ...seedAlone(trace, graph, samples, k)})),
+  })) as Findings<tf.Tensor>;
   try {
-    return await Promise.all(
-      launched.map(async ({k, rows, effects}) => ({
-        k,
-        outputs: await Promise.all(rows.map(([batch, alone]) => Promise.all([read(batch), read(alone)]))),
-        names,
-        effects: await read(effects),
-      })),
-    );
+    return {
+      outputs: await Promise.all(outputs.map(([batch, alone]) => Promise.all([read(batch), read(alone)]))),
+      effects: await Promise.all(effects.map(async (effect) => ({...effect, table: await read(effect.table)}))),
+    };
   } finally {
-    disposeAll(launched.flatMap(({rows, effects}) => [...rows.flat(), effects]));
+    disposeAll([...outputs.flat(), ...effects.map(({table}) => table)]);
   }
+}
+
+/** Up to 16 samples, the first and the last among them. */
+function spread(samples: number): number[] {
+  const count = Math.min(samples, alones);
+  return Array.from({length: count}, (_, i) => Math.round((i * (samples - 1)) / (count - 1)));
+}
+
+function compareAlone(trace: Trace, ks: number[], single: (k: number) => Trace): [tf.Tensor, tf.Tensor][] {
+  // Flat, so that outputs whose shape depends on B are told apart instead of refused.
+  const flat = (x: tf.Tensor) => tf.reshape(x, [-1]);
+  const alone = ks.map((k) => {
+    const recorded = refusable(() => single(k));
+    const outputs = recorded.outputs.map(flat);
+    recorded.dispose();
+    return outputs;
+  });
+  return trace.outputs.map((y, i) => [
+    tf.concat(ks.map((k) => flat(tf.slice(y, [k], [1])))),
+    tf.concat(alone.map((outputs) => outputs[i])),
+  ]);
+}
+
+function seedAlone(trace: Trace, graph: Graph, samples: number, k: number): {names: string[]; table: tf.Tensor} {
+  const operands = walk(
+    trace,
+    graph,
+    samples,
+    trace.outputs.map(({shape}) => probe(shape, k)),
+    false,
+  );
+  const records = [...operands].filter((entry): entry is [string, OperandRecord] => typeof entry[1] !== 'string');
+  const table = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, samples))]);
+  disposeOperands(operands);
+  return {names: records.map(([name]) => name), table};
 }
 
 async function read(x: tf.Tensor): Promise<Float32Array> {
