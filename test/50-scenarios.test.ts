@@ -1,6 +1,8 @@
 /** Scenarios: real digits read strictly, damaged files refused, tasks that are what they claim, metrics by hand. */
 import {existsSync} from 'node:fs';
-import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {createServer, type RequestListener} from 'node:http';
+import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {gunzipSync, gzipSync} from 'node:zlib';
@@ -141,6 +143,54 @@ describe('Fashion-MNIST', () => {
       expect(train.pixels.subarray(0, 784).every((value) => value >= 0 && value <= 1)).toBe(true);
     },
   );
+
+  /** Downloads from a server of our own, as if Debian's package were not installed. */
+  async function fetched(serve: RequestListener, cache: string, options: {signal?: AbortSignal} = {}) {
+    const server = createServer(serve);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const source = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const shown: number[] = [];
+    try {
+      const onDownload = (received: number, total: number) => shown.push(received / total);
+      await loadFashionMnist({cache, source, installed: folder, onDownload, ...options});
+      return shown;
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  it.skipIf(!existsSync(debianFolder))('is downloaded once, with progress, and then read from the cache', async () => {
+    const cache = join(folder, 'cache');
+    const serve: RequestListener = async (request, response) =>
+      response.end(await readFile(join(debianFolder, request.url!)));
+    const shown = await fetched(serve, cache);
+    expect(shown.at(-1)).toBeCloseTo(1, 3);
+    expect(shown).toEqual(shown.toSorted((a, b) => a - b));
+    expect(await readdir(cache)).toHaveLength(4);
+    expect(await fetched((_, response) => response.writeHead(500).end(), cache)).toEqual([]);
+  });
+
+  it('leaves nothing in the cache after a download that fails, is wrong, too long or stopped', async () => {
+    const servers: Record<string, RequestListener> = {
+      'HTTP status 404': (_, response) => response.writeHead(404).end(),
+      'SHA-256': (_, response) => response.end('something else'),
+      'more than': (_, response) => {
+        const send = () => response.write(Buffer.alloc(1 << 20), (error) => !error && send());
+        send();
+      },
+      'other side closed|ECONNRESET|UND_ERR_SOCKET': (_, response) => response.destroy(),
+    };
+    const cache = join(folder, 'empty');
+    for (const [received, serve] of Object.entries(servers)) {
+      const matching = {...refused, received: expect.stringMatching(received)};
+      await expect(fetched(serve, cache), received).rejects.toMatchObject(matching);
+      expect(await readdir(cache)).toEqual([]);
+    }
+    const stopped = {signal: AbortSignal.timeout(200)};
+    await expect(fetched(() => {}, cache, stopped)).rejects.toMatchObject({name: 'TimeoutError'});
+    expect(await readdir(cache)).toEqual([]);
+  });
 
   it('is refused from a folder without it, or with another file under its name', async () => {
     await expect(loadFashionMnist({folder})).rejects.toMatchObject({...refused, received: 'no such file'});

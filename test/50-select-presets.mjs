@@ -32,10 +32,10 @@ const studies = {
     return {
       preset: splitFashionMnist,
       sequence: () => splitTasks('fashion', images, 5),
-      seeds: [101, 102],
-      learningRates: [0.003, 0.01, 0.03],
+      seeds: [101],
+      learningRates: [0.01, 0.03, 0.1],
       epochs: [1],
-      lambdas: [0.0001, 0.001, 0.01, 0.1, 1],
+      lambdas: [0.01, 0.1, 1, 10],
     };
   },
 };

@@ -56,6 +56,8 @@ type Archives = Record<FileKey, Uint8Array>;
 export interface FashionMnistOptions {
   /** Folder with the four IDX files, gzipped or plain. Default: Debian's folder if it is there, else a download. */
   folder?: string | undefined;
+  /** Where an installed package is looked for; default {@link debianFolder}. */
+  installed?: string;
   /** Where a download is kept; default `$XDG_CACHE_HOME/engram/fashion-mnist`, else the same under `~/.cache`. */
   cache?: string;
   /** Where a download comes from: an address that ends in `/`. */
@@ -75,7 +77,8 @@ export interface FashionMnistOptions {
 export async function loadFashionMnist(
   options: FashionMnistOptions = {},
 ): Promise<{train: LabelledImages; test: LabelledImages}> {
-  const folder = options.folder ?? (hasAll(debianFolder) ? debianFolder : undefined);
+  const {installed = debianFolder} = options;
+  const folder = options.folder ?? (hasAll(installed) ? installed : undefined);
   const archives = folder ? await readAll(folder) : await cached(options);
   return {train: split(archives, 'train', 60000), test: split(archives, 'test', 10000)};
 }
