@@ -1,9 +1,9 @@
 // Convolution of NHWC images: a matrix product of patches and filter, then bias and activation.
 #pragma once
+#include "../core/finite.h"
 #include "../core/patches.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
-#include "../kernels/finite.h"
 #include "finish.h"
 
 namespace engram::ENGRAM_ISA {
@@ -52,12 +52,13 @@ static inline void conv2d(const conv2d_call& s) {
       finish(to, columns, part.rows(), 0, columns);
       return;
     }
-    const Workspace memory(PatchRows::rowsFloats);
+    const Workspace memory;
     if (rows) {
-      multiply<Term::product>(Rows{s.images, depth}, filter, depth, part, cut.tile, to, columns, End::store, memory);
+      multiplyColumns<Term::product>(Rows{s.images, depth, windows.limit}, filter, depth, part, cut.tile, to, columns,
+                                     End::store, memory);
     } else {
-      multiply<Term::product>(PatchRows{windows, memory.rest}, filter, depth, part, cut.tile, to, columns, End::store,
-                              memory);
+      multiplyColumns<Term::product>(PatchRows{windows}, filter, depth, part, cut.tile, to, columns, End::store,
+                                     memory);
     }
     finish(to, columns, part.rows(), part.n0, part.columns());
   });

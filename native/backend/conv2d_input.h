@@ -1,10 +1,10 @@
 // Gradient of conv2d with respect to its images: for every pixel the deltas of the windows it lies in, times the
 // filter. Pixels of one remainder by the stride meet the same taps, and are one dense convolution of the deltas.
 #pragma once
+#include "../core/finite.h"
 #include "../core/patches.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
-#include "../kernels/finite.h"
 
 namespace engram::ENGRAM_ISA {
 
@@ -68,10 +68,10 @@ static inline void remainderOf(const conv2d_input_call& s, int64_t y0, int64_t x
   parallel(cut.count(), work, [&](int64_t task) {
     const Rectangle part = cut[task];
     const int64_t block = part.rows() * part.columns();
-    const Workspace memory(PatchRows::rowsFloats + (inPlace ? 0 : block));
-    float* strided = memory.rest + PatchRows::rowsFloats;
+    const Workspace memory(inPlace ? 0 : block);
+    float* strided = memory.rest;
     float* to = inPlace ? s.gradient + part.m0 * columns + part.n0 : strided;
-    multiply<Term::product>(PatchRows{windows, memory.rest}, filter, depth, part, cut.tile, to,
+    multiply<Term::product>(PatchRows{windows}, filter, depth, part, cut.tile, to,
                             inPlace ? columns : part.columns(), End::store, memory);
     if (inPlace) return;
     Walk at(windows, part.m0);

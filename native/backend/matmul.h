@@ -18,16 +18,17 @@ static inline void matmul(const matmul_call& s) {
     const Workspace memory;
     const float *a = s.a + matrix % s.batchA * sizeA, *b = s.b + matrix % s.batchB * sizeB;
     float* c = s.c + matrix * sizeC + part.m0 * s.columns + part.n0;
-    const auto with = [&](const auto& left, const auto& right) {
-      multiply<Term::product>(left, right, s.depth, part, cut.tile, c, s.columns, End::store, memory);
-    };
-    const Rows rowsA{a, s.depth}, rowsB{b, s.depth};
+    const Rows rowsA{a, s.depth, s.a + s.batchA * sizeA};
     const Columns columnsA{a, s.rows, s.a + s.batchA * sizeA}, columnsB{b, s.columns, s.b + s.batchB * sizeB};
-    if (s.transposeA) {
-      s.transposeB ? with(columnsA, rowsB) : with(columnsA, columnsB);
-    } else {
-      s.transposeB ? with(rowsA, rowsB) : with(rowsA, columnsB);
-    }
+    const auto times = [&](const auto& left) {
+      if (s.transposeB) {
+        multiply<Term::product>(left, TransposedRows{b, s.depth}, s.depth, part, cut.tile, c, s.columns, End::store,
+                                memory);
+      } else {
+        multiplyColumns<Term::product>(left, columnsB, s.depth, part, cut.tile, c, s.columns, End::store, memory);
+      }
+    };
+    s.transposeA ? times(columnsA) : times(rowsA);
     finish(c, s.columns, part.rows(), part.n0, part.columns());
   });
 }

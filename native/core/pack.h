@@ -1,14 +1,14 @@
 // Packing: copies blocks of an operand into panels that the micro-kernel reads front to back. A panel of w columns
 // holds element (k, i) at [k * w + i]. Copies go by whole vectors, so panels have room for one more vector at the end.
 #pragma once
-#include <cstdint>
+#include "tile.h"
 
 namespace engram::ENGRAM_ISA {
 
-/** Depth of a block: a panel of the left operand stays in the first cache, the right block in the second. */
-constexpr int64_t blockDepth = 256;
 /** Columns of a block of the right operand. */
 constexpr int64_t blockColumns = 256;
+/** Tiles of the left operand that are packed in one go where its columns are contiguous: longer runs to copy. */
+constexpr int64_t tilesAtOnce = 5;
 
 /** A panel in memory: element (k, i) at data[k * stride + i]. */
 struct Panel {
@@ -60,6 +60,7 @@ static void packTransposed(float* panel, int64_t panelWidth, int64_t rows, int64
 
 /** An operand stored with its columns contiguous: element (k, i) at data[k * stride + i]. */
 struct Columns {
+  static constexpr Layout layout = Layout::columns;
   const float* data;
   int64_t stride;
   const float* limit;  // end of the array
@@ -72,19 +73,9 @@ struct Columns {
   }
 };
 
-/** An operand stored with its depth contiguous: element (k, i) at data[i * stride + k]. */
-struct Rows {
-  const float* data;
-  int64_t stride;
-
-  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
-    packTransposed(panel, panelWidth, count, depth, [&](int64_t i) { return data + (first + i) * stride + from; });
-    return {panel, panelWidth};
-  }
-};
-
 /** Columns, of absolute values. */
 struct AbsoluteColumns {
+  static constexpr Layout layout = Layout::columns;
   const float* data;
   int64_t stride;
 
@@ -94,6 +85,42 @@ struct AbsoluteColumns {
       for (int64_t i = 0; i < count; ++i) panel[k * panelWidth + i] = __builtin_fabsf(row[i]);
     }
     return {panel, panelWidth};
+  }
+};
+
+/** A left operand stored with its depth contiguous: element (k, i) at data[i * stride + k]. */
+struct Rows {
+  static constexpr Layout layout = Layout::rows;
+  const float* data;
+  int64_t stride;
+  const float* limit;  // end of the array
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t, float* panel) const {
+    for (int64_t i = 0; i < count; ++i) {
+      copyRun(panel + i * rowStride, data + (first + i) * stride + from, depth, limit);
+    }
+    return {panel, rowStride};
+  }
+};
+
+/** A right operand stored with its depth contiguous. */
+struct TransposedRows {
+  const float* data;
+  int64_t stride;
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    packTransposed(panel, panelWidth, count, depth, [&](int64_t i) { return data + (first + i) * stride + from; });
+    return {panel, panelWidth};
+  }
+};
+
+/** Columns that are multiplied with so few rows that packing would cost more than it saves: read where they lie. */
+struct UnpackedColumns {
+  Columns columns;
+
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    if (count == panelWidth) return {columns.data + from * columns.stride + first, columns.stride};
+    return columns.pack(from, depth, first, count, panelWidth, panel);
   }
 };
 

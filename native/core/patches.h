@@ -97,11 +97,12 @@ struct Walk {
 
 /** Patches with positions along the depth: element (k, i) is patch element i of position `start` + k. */
 struct PatchColumns {
+  static constexpr Layout layout = Layout::columns;
   const Windows& windows;
   int64_t start;
 
   Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
-    Piece pieces[tileHeight];
+    Piece pieces[tileHeight * tilesAtOnce];
     const int64_t n = cutPatch(windows, first, count, pieces);
     if (depth == 0) return {panel, panelWidth};
     Walk walk(windows, start + from);
@@ -114,21 +115,17 @@ struct PatchColumns {
 
 /** Patches with their elements along the depth: element (k, i) is patch element k of position i. */
 struct PatchRows {
+  static constexpr Layout layout = Layout::rows;
   const Windows& windows;
-  float* rows;  // rowsFloats floats of the thread's workspace
 
-  static constexpr int64_t rowStride = blockDepth + ENGRAM_ISA::width;
-  static constexpr int64_t rowsFloats = tileHeight * rowStride;
-
-  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+  Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t, float* panel) const {
     Piece pieces[blockDepth];
     const int64_t n = cutPatch(windows, from, depth, pieces);
     Walk walk(windows, first);
     for (int64_t i = 0; i < count; ++i, walk.next(windows)) {
-      gather(windows, walk.image, walk.y, walk.x, pieces, n, rows + i * rowStride);
+      gather(windows, walk.image, walk.y, walk.x, pieces, n, panel + i * rowStride);
     }
-    packTransposed(panel, panelWidth, count, depth, [&](int64_t i) { return rows + i * rowStride; });
-    return {panel, panelWidth};
+    return {panel, rowStride};
   }
 };
 

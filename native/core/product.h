@@ -39,7 +39,7 @@ struct Cut {
 /** Memory of one thread for a rectangle of the product. */
 struct Workspace {
   static constexpr int64_t mostTiles = 20;
-  static constexpr int64_t leftFloats = tileHeight * blockDepth + width;
+  static constexpr int64_t leftFloats = tileHeight * tilesAtOnce * blockDepth + tileHeight * width;
   static constexpr int64_t rightFloats = blockColumns * blockDepth + width;
   static constexpr int64_t carryFloats = mostTiles * tileHeight * blockColumns;
   static constexpr int64_t edgeFloats = tileHeight * tileWidth;
@@ -60,42 +60,59 @@ struct Workspace {
 template <Term term, class Left, class Right>
 static void multiply(const Left& left, const Right& right, int64_t depth, const Rectangle& part, int64_t tileStep,
                      float* c, int64_t cStride, End end, const Workspace& memory) {
+  constexpr bool columnsPacked = Left::layout == Layout::columns;
+  const int64_t packedRows = columnsPacked ? tileStep * tilesAtOnce : tileStep;
   const bool linear = end == End::store || end == End::add;
   int64_t k = 0;
   do {
     const int64_t count = smaller(blockDepth, depth - k);
     const bool first = k == 0, last = k + count >= depth;
     Panel panels[blockColumns / tileWidth];
-    for (int64_t n = part.n0, i = 0; n < part.n1; n += tileWidth, ++i) {
-      panels[i] = right.pack(k, count, n, smaller(tileWidth, part.n1 - n), tileWidth,
-                             memory.right + i * tileWidth * blockDepth);
+    for (int64_t n = part.n0, j = 0; n < part.n1; n += tileWidth, ++j) {
+      panels[j] = right.pack(k, count, n, smaller(tileWidth, part.n1 - n), tileWidth,
+                             memory.right + j * tileWidth * blockDepth);
     }
     for (int64_t m = part.m0; m < part.m1; m += tileStep) {
+      const int64_t inPanel = (m - part.m0) % packedRows;
+      if (inPanel == 0) {
+        const int64_t rows = smaller(packedRows, part.m1 - m);
+        left.pack(k, count, m, rows, rows, memory.left);
+      }
       const int64_t rows = smaller(tileStep, part.m1 - m);
-      const Panel a = left.pack(k, count, m, rows, rows, memory.left);
-      for (int64_t n = part.n0, i = 0; n < part.n1; n += tileWidth, ++i) {
+      const int64_t aStride = smaller(packedRows, part.m1 - (m - inPanel));
+      const float* a = memory.left + inPanel * (columnsPacked ? 1 : rowStride);
+      for (int64_t n = part.n0, j = 0; n < part.n1; n += tileWidth, ++j) {
         const int64_t columns = smaller(tileWidth, part.n1 - n);
-        const Tile run = tileOf<term>(rows, columns);
+        const Tile run = tileOf<term, Left::layout>(rows, columns);
+        const Panel b = panels[j];
+        float* to = c + (m - part.m0) * cStride + (n - part.n0);
         // Sums that go through phi must be whole first: unfinished ones wait in the carry.
-        float* carry = memory.carry + ((m - part.m0) * blockColumns + i * tileWidth * tileStep);
-        if (!linear && !last) {
-          run(count, a.data, a.stride, panels[i].data, panels[i].stride, nullptr, carry, tileWidth,
-              first ? End::store : End::add);
-          continue;
-        }
+        float* carry = memory.carry + (m - part.m0) * blockColumns + j * tileWidth * tileStep;
         const float* before = linear || first ? nullptr : carry;
         const End ending = linear && !first ? End::add : end;
-        float* to = c + (m - part.m0) * cStride + (n - part.n0);
-        if (columns == tileWidth || columns == width) {
-          run(count, a.data, a.stride, panels[i].data, panels[i].stride, before, to, cStride, ending);
+        if (!linear && !last) {
+          run(count, a, aStride, b.data, b.stride, nullptr, carry, tileWidth, first ? End::store : End::add);
+        } else if (columns == tileWidth || columns == width) {
+          run(count, a, aStride, b.data, b.stride, before, to, cStride, ending);
         } else {
-          run(count, a.data, a.stride, panels[i].data, panels[i].stride, before, memory.edge, tileWidth, End::store);
+          run(count, a, aStride, b.data, b.stride, before, memory.edge, tileWidth, End::store);
           finishEdge(memory.edge, rows, columns, to, cStride, ending);
         }
       }
     }
     k += count;
   } while (k < depth);
+}
+
+/** The same for plain columns on the right, which a single tile of rows reads where they lie. */
+template <Term term, class Left>
+static void multiplyColumns(const Left& left, const Columns& right, int64_t depth, const Rectangle& part,
+                            int64_t tileStep, float* c, int64_t cStride, End end, const Workspace& memory) {
+  if (part.rows() <= tileStep) {
+    multiply<term>(left, UnpackedColumns{right}, depth, part, tileStep, c, cStride, end, memory);
+  } else {
+    multiply<term>(left, right, depth, part, tileStep, c, cStride, end, memory);
+  }
 }
 
 }  // namespace engram::ENGRAM_ISA

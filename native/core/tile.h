@@ -11,13 +11,22 @@ enum class End { store, add, abs, square };
 /** What is summed: the products a·b; or their squares, which for one position a sample is phi(g) itself. */
 enum class Term { product, square };
 
+/** How a panel of the left operand lies: element (k, i) at [k * stride + i], or at [i * rowStride + k]. */
+enum class Layout { columns, rows };
+
 constexpr int tileWidth = tileVectors * width;
 
+/** Depth of a block: a left panel stays in the first cache, the block of the right operand in the second. */
+constexpr int64_t blockDepth = 256;
+
+/** Floats between the rows of a panel of rows. A constant: the micro-kernel addresses them all by one register. */
+constexpr int64_t rowStride = blockDepth + width;
+
 /**
- * g[i][j] = sum over k of a[k * aStride + i] * b[k * bStride + j], plus carry[i * tileWidth + j] if there is a carry;
- * then C[i * cStride + j] as `end` says.
+ * g[i][j] = sum over k of a(k, i) * b[k * bStride + j], plus carry[i * tileWidth + j] if there is a carry; then
+ * C[i * cStride + j] as `end` says.
  */
-template <int Rows, int Vectors, Term term>
+template <int Rows, int Vectors, Term term, Layout layout>
 static void tile(int64_t depth, const float* a, int64_t aStride, const float* b, int64_t bStride, const float* carry,
                  float* c, int64_t cStride, End end) {
   Vec g[Rows][Vectors];
@@ -32,7 +41,7 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
     for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * width);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const Vec x = set(a[i]);
+      const Vec x = set(layout == Layout::columns ? a[i] : a[i * rowStride]);
 #pragma GCC unroll 2
       for (int j = 0; j < Vectors; ++j) {
         if (term == Term::product) {
@@ -43,7 +52,7 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
         }
       }
     }
-    a += aStride;
+    a += layout == Layout::columns ? aStride : 1;
     b += bStride;
   }
   // The blocks of a long sum are added here, not chained through the accumulators: its error grows less.
@@ -81,19 +90,20 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
 using Tile = void (*)(int64_t, const float*, int64_t, const float*, int64_t, const float*, float*, int64_t, End);
 
 /** Micro-kernels of 1..tileHeight rows, so that no row at an edge is computed in vain. */
-template <int Vectors, Term term>
+template <int Vectors, Term term, Layout layout>
 struct Tiles {
   template <int... I>
   static const Tile* list(std::integer_sequence<int, I...>) {
-    static constexpr Tile tiles[] = {tile<I + 1, Vectors, term>...};
+    static constexpr Tile tiles[] = {tile<I + 1, Vectors, term, layout>...};
     return tiles;
   }
 };
 
-template <Term term>
+template <Term term, Layout layout>
 static Tile tileOf(int64_t rows, int64_t columns) {
   constexpr auto heights = std::make_integer_sequence<int, tileHeight>();
-  return columns <= width ? Tiles<1, term>::list(heights)[rows - 1] : Tiles<tileVectors, term>::list(heights)[rows - 1];
+  return columns <= width ? Tiles<1, term, layout>::list(heights)[rows - 1]
+                          : Tiles<tileVectors, term, layout>::list(heights)[rows - 1];
 }
 
 /** Adds the sums of a tile that is wider than the matrix: the part of `g` that lies inside. */

@@ -1,8 +1,8 @@
 // count += number of NaN and infinity among the values.
 #pragma once
+#include "../core/finite.h"
 #include "../core/parallel.h"
 #include "../kernel_table.h"
-#include "finite.h"
 
 namespace engram::ENGRAM_ISA {
 

@@ -1,11 +1,11 @@
 // M[p,q] += sum_b phi(sum_l A[b,l,p] D[b,l,q]): per sample a matrix product whose end is phi, so that no per-sample
 // gradient leaves the registers. A is gathered as convolution patches; a 1x1 filter reads rows as they lie.
 #pragma once
+#include "../core/finite.h"
 #include "../core/patches.h"
+#include "../core/phi.h"
 #include "../kernel_table.h"
-#include "finite.h"
 #include "grad_moment_dense.h"
-#include "phi.h"
 
 namespace engram::ENGRAM_ISA {
 
@@ -77,11 +77,11 @@ static inline void grad_moment(const grad_moment_call& s) {
       if (overhangs && countNonfinite(deltas.data, depth * fanOut) > 0) {
         momentOfAbsent(windows, start, depth, deltas.data, fanOut, rectangle, moment, phi, memory.right);
       } else if (rows) {
-        multiply<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth, rectangle,
-                                cut.tile, to, fanOut, phi, memory);
+        multiplyColumns<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth,
+                                       rectangle, cut.tile, to, fanOut, phi, memory);
       } else {
-        multiply<Term::product>(PatchColumns{windows, start}, deltas, depth, rectangle, cut.tile, to, fanOut, phi,
-                                memory);
+        multiplyColumns<Term::product>(PatchColumns{windows, start}, deltas, depth, rectangle, cut.tile, to, fanOut,
+                                       phi, memory);
       }
     }
   });

@@ -1,9 +1,9 @@
 // M[p,q] += sum_b phi(A[b,p] D[b,q]): with one position phi(A·D) needs no sum inside, so the samples themselves are
 // the depth of one matrix product: of absolute values, of squared terms, or plain.
 #pragma once
+#include "../core/phi.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
-#include "phi.h"
 
 namespace engram::ENGRAM_ISA {
 
@@ -29,9 +29,9 @@ static inline void grad_moment_dense(const grad_moment_dense_call& s) {
                               cut.tile, to, fanOut, End::add, memory);
     } else if (s.phi == grad_moment_dense_phi::square) {
       // (A·D)², not A²·D²: the squares alone may overflow or vanish where their product does not.
-      multiply<Term::square>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
+      multiplyColumns<Term::square>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
     } else {
-      multiply<Term::product>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
+      multiplyColumns<Term::product>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
     }
   });
   if (parts > 1) addParts(s.moment, sums.memory, parts, fanIn * fanOut);

@@ -1,7 +1,7 @@
 // M[q] += sum_b phi(sum_l X[b,l,q] D[b,l,q]): biases (X = 1) and scales. One pass over memory, all channels at once.
 #pragma once
+#include "../core/phi.h"
 #include "../kernel_table.h"
-#include "phi.h"
 
 namespace engram::ENGRAM_ISA {
 

@@ -1,6 +1,6 @@
 // phi of `M += sum_b phi(g_b)`, as the end of a matrix product and as a function.
 #pragma once
-#include "../core/product.h"
+#include "product.h"
 
 namespace engram::ENGRAM_ISA {
 

@@ -1,0 +1,207 @@
+/** Importance kernels of the addon against the reference in 64 bits, on every instruction set of this machine. */
+import {afterAll, expect, it} from 'vitest';
+import type {Params} from '../dist/kernels/table.js';
+import {type Arrays, describeAddon, inDoubles, onAddon, randomArray, setups, use, useDefaults} from './native.js';
+
+afterAll(useDefaults);
+
+type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum';
+type Phi = 'abs' | 'square' | 'identity';
+const phis: Phi[] = ['abs', 'square', 'identity'];
+const {abs, log2} = Math;
+
+/** The truth of each case, worked out once for all instruction sets: its data never change. */
+const known = new Map<string, {truth: Float64Array; bound: Float64Array}>();
+function truthOf<K extends MomentKernel>(kernel: K, params: Params<K>, arrays: Arrays) {
+  const key = `${kernel} ${JSON.stringify(params)} ${arrays.deltas[0]}`;
+  let entry = known.get(key);
+  if (!entry) {
+    const magnitudes = Object.fromEntries(Object.entries(arrays).map(([name, a]) => [name, Float64Array.from(a, abs)]));
+    entry = {
+      truth: inDoubles(kernel, params, arrays).moment,
+      bound: inDoubles(kernel, params, magnitudes as unknown as Arrays).moment,
+    };
+    known.set(key, entry);
+  }
+  return entry;
+}
+
+/** error <= 2^-20 log2(n+2) sum(|A||D|) + 1e-37; for the square, of what (sum |A||D|)² rounds. */
+function expectParity<K extends MomentKernel>(kernel: K, params: Params<K>, arrays: Arrays, terms: number): number {
+  const {truth, bound} = truthOf(kernel, params, arrays);
+  const got = onAddon(kernel, params, arrays).moment;
+  let worst = 0;
+  for (let i = 0; i < got.length; i++) {
+    const share = abs(got[i] - Math.fround(truth[i])) / (2 ** -20 * log2(terms + 2) * bound[i] + 1e-37);
+    if (got[i] !== Math.fround(truth[i]))
+      worst = Math.max(worst, Number.isNaN(share) ? Number.POSITIVE_INFINITY : share);
+  }
+  expect(worst, `${kernel} ${JSON.stringify(params)}`).toBeLessThanOrEqual(1);
+  return worst;
+}
+
+/** Factors of many magnitudes whose products a float holds. */
+const scales: [number, number][] = [
+  [1, 1],
+  [1e38, 1e-30],
+  [1e-39, 1],
+  [1e20, 1e-20],
+];
+
+interface Shape {
+  samples: number;
+  uses?: number;
+  size: [number, number];
+  channels: number;
+  filter: [number, number];
+  fanOut: number;
+  stride?: number;
+  dilation?: number;
+  pad?: number;
+}
+const shapes: Shape[] = [
+  {samples: 3, size: [7, 9], channels: 3, filter: [3, 3], fanOut: 5},
+  {samples: 2, size: [9, 8], channels: 16, filter: [3, 3], fanOut: 33, stride: 2, pad: 1},
+  {samples: 2, uses: 2, size: [10, 7], channels: 5, filter: [2, 3], fanOut: 17, dilation: 2, pad: 1},
+  {samples: 4, size: [28, 28], channels: 1, filter: [5, 5], fanOut: 32},
+  {samples: 33, size: [6, 6], channels: 2, filter: [5, 5], fanOut: 8, stride: 3, pad: 2},
+  {samples: 2, size: [5, 5], channels: 3, filter: [2, 2], fanOut: 4, stride: 3},
+  {samples: 4, uses: 3, size: [1, 1], channels: 65, filter: [1, 1], fanOut: 63},
+  {samples: 2, size: [1, 300], channels: 64, filter: [1, 1], fanOut: 65},
+  {samples: 2, size: [33, 1], channels: 7, filter: [1, 1], fanOut: 257},
+  {samples: 1, size: [1, 1], channels: 1, filter: [1, 1], fanOut: 1},
+];
+
+function convolution(
+  shape: Shape,
+  phi: Phi,
+  seed: number,
+  [a, d] = scales[0],
+): [Params<'grad_moment'>, Arrays, number] {
+  const {samples, uses = 1, size, channels, filter, fanOut, stride = 1, dilation = 1, pad = 0} = shape;
+  const out = size.map((n, axis) => Math.floor((n + 2 * pad - (filter[axis] - 1) * dilation - 1) / stride) + 1);
+  const params: Params<'grad_moment'> = {
+    phi,
+    samples,
+    uses,
+    inHeight: size[0],
+    inWidth: size[1],
+    inChannels: channels,
+    filterHeight: filter[0],
+    filterWidth: filter[1],
+    outHeight: out[0],
+    outWidth: out[1],
+    fanOut,
+    strideHeight: stride,
+    strideWidth: stride,
+    dilationHeight: dilation,
+    dilationWidth: dilation,
+    padTop: pad,
+    padLeft: pad,
+  };
+  const images = samples * uses;
+  const arrays = {
+    activations: randomArray(images * size[0] * size[1] * channels, seed, a),
+    deltas: randomArray(images * out[0] * out[1] * fanOut, seed + 1, d),
+    moment: randomArray(filter[0] * filter[1] * channels * fanOut, seed + 2, a * d),
+  };
+  return [params, arrays, images * out[0] * out[1]];
+}
+
+describeAddon.each(setups)('importance on %s with %i threads', (set, threads) => {
+  it('of convolutions and rows is the reference, rounded', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      shapes.forEach((shape, i) => {
+        for (const scale of phi === 'square' ? scales.slice(0, 1) : scales) {
+          expectParity('grad_moment', ...convolution(shape, phi, i, scale));
+        }
+      });
+    }
+  });
+
+  it('of dense layers is the reference, rounded', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      for (const [samples, fanIn, fanOut] of [
+        [1, 1, 1],
+        [63, 64, 65],
+        [65, 255, 10],
+        [7, 257, 256],
+        [300, 13, 11],
+        [0, 5, 5],
+        [5, 0, 5],
+        [5, 5, 0],
+      ]) {
+        // The last scale has squares that overflow although the squared product does not.
+        for (const [a, d] of phi === 'square' ? [scales[0], scales[3]] : scales) {
+          const arrays = {
+            activations: randomArray(samples * fanIn, 1, a),
+            deltas: randomArray(samples * fanOut, 2, d),
+            moment: randomArray(fanIn * fanOut, 3, a * d),
+          };
+          expectParity('grad_moment_dense', {phi, samples, fanIn, fanOut}, arrays, samples);
+        }
+      }
+    }
+  });
+
+  it('of biases and scales is the reference, rounded', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      for (const [samples, positions, fanOut, scaled] of [
+        [3, 5, 7, 0],
+        [3, 5, 7, 1],
+        [64, 1, 257, 0],
+        [2, 1000, 1, 0],
+        [9, 600, 65, 1],
+        [0, 5, 3, 0],
+        [5, 0, 3, 1],
+      ]) {
+        const size = samples * positions * fanOut;
+        const arrays = {
+          activations: randomArray(size * scaled, 1),
+          deltas: randomArray(size, 2),
+          moment: randomArray(fanOut, 3),
+        };
+        expectParity('grad_moment_sum', {phi, samples, positions, fanOut, scaled}, arrays, samples * positions);
+      }
+    }
+  });
+
+  it('has NaN and infinity where the reference has them, and nowhere else', () => {
+    use(set, threads);
+    for (const shape of shapes) {
+      for (const odd of [Number.NaN, Number.POSITIVE_INFINITY]) {
+        const [params, arrays] = convolution(shape, 'abs', 7);
+        for (const [name, at] of [
+          ['deltas', 0],
+          ['activations', arrays.activations.length - 1],
+        ] as const) {
+          const changed = {...arrays, [name]: arrays[name].slice()};
+          changed[name][at] = odd;
+          const truth = inDoubles('grad_moment', params, changed).moment;
+          const got = onAddon('grad_moment', params, changed).moment;
+          expect(Array.from(got, Number.isFinite)).toEqual(Array.from(truth, Number.isFinite));
+        }
+      }
+    }
+  });
+
+  it('is the same, bit for bit, on any number of threads', () => {
+    for (const phi of phis) {
+      for (const shape of [
+        ...shapes,
+        {samples: 64, size: [28, 28], channels: 1, filter: [5, 5], fanOut: 32} as Shape,
+      ]) {
+        const [params, arrays] = convolution(shape, phi, 11);
+        use(set, 1);
+        const alone = onAddon('grad_moment', params, arrays).moment;
+        for (const count of [2, threads + 4]) {
+          use(set, count);
+          expect(onAddon('grad_moment', params, arrays).moment).toEqual(alone);
+        }
+      }
+    }
+  });
+});
