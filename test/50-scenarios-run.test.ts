@@ -25,6 +25,7 @@ describe('a learning run', () => {
     const run = async (seed: number) => (await learnSequence(permuted, () => fineTuning, settings, {seed})).accuracy;
     const first = await run(1);
     expect(await run(1)).toEqual(first);
+    expect(await run(0)).toEqual(await run(0));
     expect(await run(2)).not.toEqual(first);
     expect(first.map((row) => row.length)).toEqual([2, 2]);
     expect(first[1][1]).toBeGreaterThan(0.5);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import {EngramError} from '../errors.js';
 import type {AccuracyMatrix} from './metrics.js';
-import {inputsOf, labelsOf, shuffledRange, type Task, type TaskSequence} from './sequences.js';
+import {inputsOf, labelsOf, type Samples, shuffledRange, type Task, type TaskSequence} from './sequences.js';
 
 /** The multilayer perceptron and how it is trained: SGD with momentum on the softmax cross entropy. */
 export interface LearningSettings {
@@ -101,12 +101,10 @@ export async function learnSequence(
       current = task;
       const base = tf.train.momentum(settings.learningRate, settings.momentum);
       const optimizer = method.optimizer(base);
-      const inputs = tf.tensor2d(inputsOf(task.train), [task.train.indices.length, sequence.height * sequence.width]);
       try {
-        await train(model, variables, optimizer, inputs, {task, index, settings, options});
-        await method.afterTask?.(inputs, options.signal);
+        await train(model, variables, optimizer, {task, index, settings, options});
+        await afterTask(method, task, options.signal);
       } finally {
-        inputs.dispose();
         optimizer.dispose();
         // tfjs' momentum forgets the tensor that it inherits from SGD.
         tf.SGDOptimizer.prototype.dispose.call(base);
@@ -134,40 +132,54 @@ async function train(
   model: layers.LayersModel,
   variables: tf.Variable[],
   optimizer: tf.Optimizer,
-  inputs: tf.Tensor2D,
   {task, index, settings, options}: TaskRun,
 ): Promise<void> {
   const {batchSize, epochs} = settings;
-  const count = inputs.shape[0];
-  const outputs = (model.outputs[0].shape[1] as number) ?? 0;
-  const targets = tf.tidy(() => tf.oneHot(tf.tensor1d(labelsOf(task.train), 'int32'), outputs));
-  try {
-    let step = 0;
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      const order = shuffledRange(count, `${options.seed}/task ${index}/epoch ${epoch}`);
-      for (let start = 0; start < count; start += batchSize) {
-        options.signal?.throwIfAborted();
-        const batch = Int32Array.from(order.subarray(start, start + batchSize));
-        const cost = tf.tidy(() => {
-          const rows = tf.tensor1d(batch, 'int32');
-          const [x, y] = [tf.gather(inputs, rows), tf.gather(targets, rows)];
-          const loss = () => {
-            const logits = restrict(model.apply(x, {training: true}) as tf.Tensor, task, 'exclude');
-            return tf.losses.softmaxCrossEntropy(y, logits) as tf.Scalar;
-          };
-          return optimizer.minimize(loss, true, variables) as tf.Scalar;
-        });
-        try {
-          if (start + batchSize >= count) await checkFinite(cost, settings);
-        } finally {
-          cost.dispose();
-        }
-        options.onProgress?.({task: index, step: ++step, steps: stepsOf(task, settings)});
-        await tf.nextFrame();
+  const count = task.train.indices.length;
+  const steps = stepsOf(task, settings);
+  let step = 0;
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const order = shuffledRange(count, `${options.seed}/task ${index}/epoch ${epoch}`);
+    for (let start = 0; start < count; start += batchSize) {
+      options.signal?.throwIfAborted();
+      const indices = order.subarray(start, start + batchSize).map((position) => task.train.indices[position]);
+      const cost = tf.tidy(() => {
+        const [x, y] = [inputTensor({...task.train, indices}), targetTensor({...task.train, indices})];
+        const loss = () => {
+          const logits = restrict(model.apply(x, {training: true}) as tf.Tensor, task, 'exclude');
+          return tf.losses.softmaxCrossEntropy(y, logits) as tf.Scalar;
+        };
+        return optimizer.minimize(loss, true, variables) as tf.Scalar;
+      });
+      try {
+        if (start + batchSize >= count) await checkFinite(cost, settings);
+      } finally {
+        cost.dispose();
       }
+      options.onProgress?.({task: index, step: ++step, steps});
+      await tf.nextFrame();
     }
+  }
+}
+
+/** `[count, height * width]`. */
+function inputTensor(samples: Samples): tf.Tensor2D {
+  const {images, indices} = samples;
+  return tf.tensor2d(inputsOf(samples), [indices.length, images.height * images.width]);
+}
+
+/** One-hot, `[count, classes]`. */
+function targetTensor(samples: Samples): tf.Tensor {
+  return tf.oneHot(tf.tensor1d(labelsOf(samples), 'int32'), samples.images.classes.length);
+}
+
+async function afterTask(method: Method, task: Task, signal: AbortSignal | undefined): Promise<void> {
+  if (!method.afterTask) return;
+  const inputs = inputTensor(task.train);
+  try {
+    await method.afterTask(inputs, signal);
   } finally {
-    targets.dispose();
+    inputs.dispose();
   }
 }
 
@@ -178,8 +190,7 @@ function stepsOf(task: Task, {epochs, batchSize}: LearningSettings): number {
 /** Accuracy on the test images of a task, 0..1. */
 async function test(model: layers.LayersModel, task: Task): Promise<number> {
   const answers = tf.tidy(() => {
-    const x = tf.tensor2d(inputsOf(task.test), [task.test.indices.length, model.inputs[0].shape[1] as number]);
-    const logits = model.predict(x, {batchSize: 1024}) as tf.Tensor;
+    const logits = model.predict(inputTensor(task.test), {batchSize: 1024}) as tf.Tensor;
     return tf.argMax(restrict(logits, task, 'exclude'), 1);
   });
   const labels = labelsOf(task.test);
