@@ -13,7 +13,8 @@ const {abs, log2} = Math;
 /** The truth of each case, worked out once for all instruction sets: its data never change. */
 const known = new Map<string, {truth: Float64Array; bound: Float64Array}>();
 function truthOf<K extends MomentKernel>(kernel: K, params: Params<K>, arrays: Arrays) {
-  const key = `${kernel} ${JSON.stringify(params)} ${arrays.deltas[0]}`;
+  const firsts = Object.values(arrays).map((array) => array[0]);
+  const key = `${kernel} ${JSON.stringify(params)} ${firsts}`;
   let entry = known.get(key);
   if (!entry) {
     const magnitudes = Object.fromEntries(Object.entries(arrays).map(([name, a]) => [name, Float64Array.from(a, abs)]));
