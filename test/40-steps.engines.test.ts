@@ -7,10 +7,10 @@ import {FusedOptimizer, fusedRule} from '../dist/optimizers/fused.js';
 import {describeEngine, engineName} from './engine.js';
 
 const bases: Record<string, () => tf.Optimizer> = {
-  sgd: () => tf.train.sgd(0.02),
-  momentum: () => tf.train.momentum(0.004, 0.8),
-  nesterov: () => tf.train.momentum(0.004, 0.8, true),
-  adam: () => tf.train.adam(0.003),
+  sgd: () => tf.train.sgd(0.1),
+  momentum: () => tf.train.momentum(0.02, 0.8),
+  nesterov: () => tf.train.momentum(0.02, 0.8, true),
+  adam: () => tf.train.adam(0.02),
 };
 
 const used: (tf.Tensor | {dispose(): void})[] = [];
@@ -51,7 +51,7 @@ describeEngine(`penalized steps on ${engineName}`, () => {
         const theta = own(tf.variable(tf.tensor1d(anchor)));
         const optimizer = fused(base(), memoryOf(theta, omega), lambda, step);
         const loss = () => tf.sum(tf.mul(curvature, tf.square(tf.sub(theta, goal)))).mul(0.5) as tf.Scalar;
-        for (let i = 0; i < 4000; i++) optimizer.minimize(loss, false, [theta]);
+        for (let i = 0; i < 600; i++) optimizer.minimize(loss, false, [theta]);
         const reached = await theta.data();
         for (const [i, value] of minimiser.entries())
           expect(Math.abs(reached[i] - value), `${step}, ${i}`).toBeLessThan(1e-4);
@@ -101,9 +101,9 @@ describeEngine(`penalized steps on ${engineName}`, () => {
   it('works around any other optimizer by adding the gradient of the penalty', async () => {
     const theta = own(tf.variable(tf.tensor1d([0.3, -0.2])));
     const memory = memoryOf(theta, [1, 0]);
-    const optimizer = own(new AdditiveOptimizer(tf.train.rmsprop(0.003), memory, {lambda: 2, step: 'explicit'}));
+    const optimizer = own(new AdditiveOptimizer(tf.train.rmsprop(0.01), memory, {lambda: 2, step: 'explicit'}));
     const loss = () => tf.sum(tf.square(tf.sub(theta, 1))) as tf.Scalar;
-    for (let i = 0; i < 3000; i++) optimizer.minimize(loss, false, [theta]);
+    for (let i = 0; i < 500; i++) optimizer.minimize(loss, false, [theta]);
     const reached = await theta.data();
     expect(Math.abs(reached[0] - (1 + 2 * 0.3) / 3)).toBeLessThan(1e-2);
     expect(Math.abs(reached[1] - 1)).toBeLessThan(1e-2);

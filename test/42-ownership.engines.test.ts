@@ -5,7 +5,7 @@ import {MemoryAwareSynapses} from '../dist/index.js';
 import {describeEngine, engineName} from './engine.js';
 
 describeEngine(`data that users hold, on ${engineName}`, () => {
-  it('survives 1000 steps, consolidations and disposals', async () => {
+  it('survives steps, consolidations and disposals, 1000 of them', async () => {
     const array = Float32Array.from({length: 20}, (_, i) => i / 10 - 1);
     const original = array.slice();
     const w = tf.variable(tf.tensor2d(array, [5, 4]));

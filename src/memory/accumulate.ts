@@ -15,6 +15,10 @@ interface Sum {
   readonly lo: Cell;
 }
 
+function free({batch, hi, lo}: Sum): void {
+  for (const cell of [batch, hi, lo]) cell.dispose();
+}
+
 /**
  * Sum over samples of phi(g_b) per parameter, held on the device as (batch, hi, lo): three floats a parameter.
  * Sums exist only for the variables that were reached, so a head that took no part costs nothing.
@@ -75,7 +79,8 @@ export class Accumulation {
     const nonfinite: [string, Cell][] = [];
     try {
       const weight = 1 / this.count;
-      for (const [name, {shape, hi, lo}] of this.sums) {
+      for (const [name, sum] of this.sums) {
+        const {shape, hi, lo} = sum;
         const size = hi.size;
         const {merged} = this.engine.run(
           'merge',
@@ -84,6 +89,7 @@ export class Accumulation {
           {merged: shape},
         );
         importance.set(name, merged);
+        free(sum); // at once, so that the result needs no memory beyond that of the sums
         const count = this.engine.cell(1, 'u32');
         nonfinite.push([name, count]);
         this.engine.run('count_nonfinite', {size}, {values: merged, count}, {});
@@ -109,7 +115,7 @@ export class Accumulation {
 
   /** Frees the device memory; a second call does nothing. */
   dispose(): void {
-    for (const {batch, hi, lo} of this.sums.values()) for (const cell of [batch, hi, lo]) cell.dispose();
+    for (const sum of this.sums.values()) free(sum);
     this.sums.clear();
   }
 
