@@ -3,24 +3,28 @@
  *
  * (a) Seeding one sample alone must leave the operands of every other sample without effect: A or D exactly 0. The slots
  *     of all samples add up to that sample's whole gradient, so zeros elsewhere prove that its own slot is all of it.
- *     A variable that fails (time-major rows, say) takes the fallback.
- * (b) F(batch)[k] must be F(x_k). Where it is not, samples are coupled, perhaps on a path without gradients, and every
- *     variable takes the fallback. That is no repair but the definition: importance is that of F(x_k) alone.
+ *     Checked for the first and the last sample.
+ * (b) F(batch)[k] must be F(x_k), for up to 16 samples: coupling without gradients, say by a maximum over the batch, may
+ *     leave many samples as they are.
+ * (c) The operands in slot k must be those of x_k alone, for the same samples: a dead ReLU can hide from (a) that rows
+ *     are not sorted by sample, but not from this.
  *
- * (a) is checked for the first and the last sample, with made-up seeds that are never 0, so that outputs that happen to
- * be 0 hide nothing. (b) is checked for up to 16 samples: coupling without gradients, say by a maximum over the batch,
- * may leave many samples as they are. Neither can rule out a network that couples samples only in a later batch.
+ * Where (b) fails, samples are coupled and every variable takes the fallback. That is no repair but the definition:
+ * importance is that of F(x_k) alone. Where (a) or (c) fails, the variable in question takes it. Seeds are made up and
+ * never 0, so that outputs that happen to be 0 hide nothing. None of this can rule out a network that couples samples
+ * only in a later batch.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {type Graph, inputsOf} from './graph.js';
+import type {Recording} from './graph.js';
 import type {OperandRecord} from './record.js';
-import {disposeAll, type TapeNode} from './tfjs.js';
-import type {Trace} from './trace.js';
-import {disposeOperands, walk} from './walk.js';
+import {disposeAll} from './tfjs.js';
+import {disposeOperands, type Operands, walk} from './walk.js';
 
 /** Largest |F(batch)[k] - F(x_k)| that counts as rounding, in parts of max|F|. */
-const tolerance = 1e-4;
+const outputTolerance = 1e-4;
+/** The same for A and D, which may have been through more cancellation. Rows of other samples differ by far more. */
+const operandTolerance = 1e-3;
 
 /** Samples of a batch that are also run alone. */
 const alones = 16;
@@ -34,89 +38,64 @@ export interface Verdict {
 }
 
 /**
- * What two tapes have in common when they differ in B alone: kernels, permutations, connections, and
- * shapes per sample.
- *
- * Tensors that depend on the data count by elements per sample, all others by shape. Where that still differs, a
- * second certificate is taken: time lost, nothing else.
- */
-export function signature(trace: Trace, graph: Graph, samples: number): string {
-  const ordinals = new Map<number, number>();
-  const shapeOf = ({id, shape, size}: tf.Tensor) =>
-    graph.data.has(id) ? `${shape.length}:${size / samples}` : shape.join('x');
-  const lines = leadingTo(trace).map((node) => {
-    const inputs = inputsOf(node).map((input) => `${ordinals.get(input.id) ?? ''}[${shapeOf(input)}]`);
-    for (const output of node.outputs) ordinals.set(output.id, ordinals.size);
-    const perm = trace.permutations.get(node.outputs[0].id) ?? '';
-    return `${node.kernelName}${perm}(${inputs})=${node.outputs.map(shapeOf)}`;
-  });
-  return [...lines, ...trace.outputs.map(({id, shape}) => `${ordinals.get(id)}:${shape.slice(1)}`)].join(';');
-}
-
-/** The nodes behind the outputs; tfjs also tapes the clones that it saves, which lead nowhere. */
-function leadingTo({nodes, outputs}: Trace): TapeNode[] {
-  const wanted = new Set(outputs.map(({id}) => id));
-  const leading = nodes.toReversed().filter((node) => {
-    const leads = node.outputs.some(({id}) => wanted.has(id));
-    if (leads) for (const {id} of inputsOf(node)) wanted.add(id);
-    return leads;
-  });
-  return leading.reverse();
-}
-
-/**
  * Takes the certificate of a batch of two or more samples. All work is launched at once, the answers are then read back.
  *
- * @param single records the network on sample k alone; the trace is disposed here
+ * @param single records the network on sample k alone; its trace is disposed here
  * @throws EngramError NOT_SAMPLEWISE when the network refuses a single sample
  */
-export async function certify(
-  trace: Trace,
-  graph: Graph,
-  samples: number,
-  single: (k: number) => Trace,
-): Promise<Verdict> {
+export async function certify(recording: Recording, single: (k: number) => Recording): Promise<Verdict> {
+  const {trace, samples} = recording;
   const leaks = new Map<string, string>();
   const odd = trace.outputs.find(({shape}) => shape[0] !== samples);
   if (odd) return {coupled: `an output of shape [${odd.shape}] has no axis of ${samples} samples`, leaks};
-  const {outputs, effects} = await launch(trace, graph, samples, single);
-  for (const {k, names, table} of effects) {
+  const {outputs, slots, effects} = await launch(recording, single);
+  if (!outputs.every(([batch, alone]) => sameValues(batch, alone))) {
+    return {coupled: 'the outputs for one sample depend on the other samples of the batch', leaks};
+  }
+  for (const {names, table, mayDiffer} of [slots, ...effects]) {
+    const width = table.length / names.length;
     names.forEach((name, i) => {
-      const row = table.subarray(i * samples, (i + 1) * samples);
+      const row = table.subarray(i * width, (i + 1) * width);
       // Written so that NaN counts as a leak.
-      if (row.every((effect, b) => b === k || effect === 0)) return;
+      if (row.every((finding, b) => finding === 0 || b === mayDiffer)) return;
       leaks.set(name, 'the rows of its operands are not sorted by sample');
     });
   }
-  const alike = outputs.every(([batch, alone]) => sameValues(batch, alone));
-  return {coupled: alike ? null : 'the outputs for one sample depend on the other samples of the batch', leaks};
+  return {coupled: null, leaks};
+}
+
+/** A row of numbers for every variable that has operands; all are to be 0 but perhaps the one in column `mayDiffer`. */
+interface Table<Values> {
+  names: string[];
+  table: Values;
+  mayDiffer?: number;
 }
 
 /** What a certificate looks at, on the device or read back. */
 interface Findings<Values> {
   /** For every output, F(batch) and F(x_k) of the samples that were run alone. */
   outputs: [batch: Values, alone: Values][];
-  /** When sample k alone is seeded: [names, B], 0 where a sample's operands are without effect. */
-  effects: {k: number; names: string[]; table: Values}[];
+  /** Elements of A and D in the slots of those samples that are not what they are alone. */
+  slots: Table<Values>;
+  /** When sample k alone is seeded: what effect each sample's operands have. */
+  effects: Table<Values>[];
 }
 
-async function launch(
-  trace: Trace,
-  graph: Graph,
-  samples: number,
-  single: (k: number) => Trace,
-): Promise<Findings<Float32Array>> {
-  const {outputs, effects} = tf.tidy(() => ({
-    outputs: compareAlone(trace, spread(samples), single),
-    effects: [0, samples - 1].map((k) => ({k, ...seedAlone(trace, graph, samples, k)})),
-  })) as Findings<tf.Tensor>;
+async function launch(recording: Recording, single: (k: number) => Recording): Promise<Findings<Float32Array>> {
+  const findings = (): Findings<tf.Tensor> => ({
+    ...compareAlone(recording, spread(recording.samples), single),
+    effects: [0, recording.samples - 1].map((k) => seedAlone(recording, k)),
+  });
+  const {outputs, slots, effects} = tf.tidy(findings as never) as unknown as Findings<tf.Tensor>;
+  const readTable = async (table: Table<tf.Tensor>) => ({...table, table: await read(table.table)});
   try {
     return {
       outputs: await Promise.all(outputs.map(([batch, alone]) => Promise.all([read(batch), read(alone)]))),
-      effects: await Promise.all(effects.map(async (effect) => ({...effect, table: await read(effect.table)}))),
+      slots: await readTable(slots),
+      effects: await Promise.all(effects.map(readTable)),
     };
   } finally {
-    disposeAll([...outputs.flat(), ...effects.map(({table}) => table)]);
+    disposeAll([...outputs.flat(), slots.table, ...effects.map(({table}) => table)]);
   }
 }
 
@@ -126,40 +105,87 @@ function spread(samples: number): number[] {
   return Array.from({length: count}, (_, i) => Math.round((i * (samples - 1)) / (count - 1)));
 }
 
-function compareAlone(trace: Trace, ks: number[], single: (k: number) => Trace): [tf.Tensor, tf.Tensor][] {
+/** (b) and (c): the samples `ks` in the batch and alone. */
+function compareAlone(
+  recording: Recording,
+  ks: number[],
+  single: (k: number) => Recording,
+): Pick<Findings<tf.Tensor>, 'outputs' | 'slots'> {
   // Flat, so that outputs whose shape depends on B are told apart instead of refused.
   const flat = (x: tf.Tensor) => tf.reshape(x, [-1]);
-  const alone = ks.map((k) => {
+  const walked: Operands[] = [];
+  const outputsAlone = (k: number) => {
     const recorded = refusable(() => single(k));
-    const outputs = recorded.outputs.map(flat);
-    recorded.dispose();
-    return outputs;
-  });
-  return trace.outputs.map((y, i) => [
-    tf.concat(ks.map((k) => flat(tf.slice(y, [k], [1])))),
-    tf.concat(alone.map((outputs) => outputs[i])),
-  ]);
+    try {
+      walked.push(walk(recorded, probes(recorded), true));
+      return recorded.trace.outputs.map(flat);
+    } finally {
+      recorded.trace.dispose();
+    }
+  };
+  try {
+    const alone = ks.map(outputsAlone);
+    const together = walk(recording, probes(recording), false);
+    walked.unshift(together);
+    // A rule may apply to a batch and not to a batch of one, where tfjs sums nothing: then (a) must do.
+    const names = [...together.keys()].filter((name) => walked.every((operands) => isRecord(operands.get(name))));
+    const rows = names.map((name) => {
+      const [batch, ...singles] = walked.map((operands) => tensorsOf(operands.get(name) as OperandRecord));
+      const differences = batch.map((x, i) =>
+        slotDifferences(
+          x,
+          singles.map((tensors) => tensors[i]),
+          ks,
+        ),
+      );
+      return flat(tf.addN(differences));
+    });
+    return {
+      outputs: recording.trace.outputs.map((y, i) => [
+        tf.concat(ks.map((k) => flat(tf.slice(y, [k], [1])))),
+        tf.concat(alone.map((outputs) => outputs[i])),
+      ]),
+      slots: {names, table: tf.concat([tf.zeros([0]), ...rows])},
+    };
+  } finally {
+    for (const operands of walked) disposeOperands(operands);
+  }
 }
 
-function seedAlone(trace: Trace, graph: Graph, samples: number, k: number): {names: string[]; table: tf.Tensor} {
-  const operands = walk(
-    trace,
-    graph,
-    samples,
-    trace.outputs.map(({shape}) => probe(shape, k)),
-    false,
-  );
-  const records = [...operands].filter((entry): entry is [string, OperandRecord] => typeof entry[1] !== 'string');
-  const table = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, samples))]);
+function tensorsOf({activations, deltas}: OperandRecord): tf.Tensor[] {
+  return activations ? [deltas, activations] : [deltas];
+}
+
+/** How many elements of slots `ks` of a batch's A or D are not those of the samples alone. A scalar. */
+function slotDifferences(batch: tf.Tensor, alone: tf.Tensor[], ks: number[]): tf.Tensor {
+  const perSample = batch.size / batch.shape[0];
+  if (alone.some((x) => x?.size !== perSample)) return tf.scalar(1);
+  const inBatch = tf.gather(tf.reshape(batch, [-1, perSample]), tf.tensor1d(ks, 'int32'));
+  const apart = tf.concat(alone.map((x) => tf.reshape(x, [1, perSample])));
+  const scale = tf.max(tf.maximum(tf.abs(inBatch), tf.abs(apart)));
+  // Written so that NaN counts as different.
+  const same = tf.lessEqual(tf.abs(tf.sub(inBatch, apart)), tf.mul(scale, operandTolerance));
+  return tf.sum(tf.cast(tf.logicalNot(same), 'float32'));
+}
+
+/** (a): sample k alone is seeded. */
+function seedAlone(recording: Recording, k: number): Table<tf.Tensor> {
+  const operands = walk(recording, probes(recording, k), false);
+  const records = [...operands].filter((entry): entry is [string, OperandRecord] => isRecord(entry[1]));
+  const table = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, recording.samples))]);
   disposeOperands(operands);
-  return {names: records.map(([name]) => name), table};
+  return {names: records.map(([name]) => name), table, mayDiffer: k};
+}
+
+function isRecord(found: OperandRecord | string | undefined): found is OperandRecord {
+  return typeof found === 'object';
 }
 
 async function read(x: tf.Tensor): Promise<Float32Array> {
   return (await x.data()) as Float32Array;
 }
 
-function refusable(single: () => Trace): Trace {
+function refusable(single: () => Recording): Recording {
   try {
     return single();
   } catch (cause) {
@@ -172,13 +198,18 @@ function refusable(single: () => Trace): Trace {
   }
 }
 
-/** A seed that is 0 for all samples but k, and nowhere 0 there. */
-function probe(shape: number[], k: number): tf.Tensor {
-  const size = tf.util.sizeFromShape(shape.slice(1));
-  const values = new Float32Array(tf.util.sizeFromShape(shape));
-  // Multiples of the golden ratio: spread over [0.5, 1.5), the same in every run.
-  for (let i = 0; i < size; i++) values[k * size + i] = 0.5 + ((i * 0.618034) % 1);
-  return tf.tensor(values, shape);
+/** Seeds that are the same for every sample and nowhere 0; or that are 0 for all samples but k. */
+function probes({trace}: Recording, k?: number): tf.Tensor[] {
+  return trace.outputs.map(({shape}) => {
+    const size = tf.util.sizeFromShape(shape.slice(1));
+    const values = new Float32Array(tf.util.sizeFromShape(shape));
+    for (let b = 0; b < shape[0]; b++) {
+      if (k !== undefined && b !== k) continue;
+      // Multiples of the golden ratio: spread over [0.5, 1.5), the same in every run.
+      for (let i = 0; i < size; i++) values[b * size + i] = 0.5 + ((i * 0.618034) % 1);
+    }
+    return tf.tensor(values, shape);
+  });
 }
 
 /**
@@ -201,5 +232,5 @@ function effect({activations, deltas}: OperandRecord, samples: number): tf.Tenso
 function sameValues(a: Float32Array, b: Float32Array): boolean {
   if (a.length !== b.length) return false;
   const largest = [...a, ...b].reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-  return a.every((value, i) => Math.abs(value - b[i]) <= tolerance * largest);
+  return a.every((value, i) => Math.abs(value - b[i]) <= outputTolerance * largest);
 }

@@ -27,6 +27,13 @@ export interface Graph {
   readonly unreached: ReadonlySet<string>;
 }
 
+/** A batch of B samples on the tape, understood: what can be walked back through. */
+export interface Recording {
+  readonly trace: Trace;
+  readonly graph: Graph;
+  readonly samples: number;
+}
+
 /** Reads dependencies off the tape, in one pass forward and one back. */
 export function graphOf(trace: Trace, x: Tensors, variables: readonly tf.Variable[]): Graph {
   const data = new Set((Array.isArray(x) ? x : [x]).map(({id}) => id));

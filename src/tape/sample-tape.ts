@@ -1,16 +1,17 @@
 /** The tape: batches in, operands of per-sample gradients out; what it cannot take apart goes through one by one. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {certify, signature, type Verdict} from './certificate.js';
+import {certify, type Verdict} from './certificate.js';
 import {eachSample} from './fallback.js';
-import {type Graph, graphOf} from './graph.js';
+import {graphOf, type Recording} from './graph.js';
 import {forwardOutputs, type OutputKind} from './logits.js';
 import {checkVariables, describe, type Network, type Tensors} from './network.js';
 import type {BatchRecord, OperandRecord} from './record.js';
 import {type Seed, seedOf} from './seed.js';
 import {selfTest, valueTest} from './self-test.js';
-import {contained, refuseNestedTape} from './tfjs.js';
-import {type Trace, trace} from './trace.js';
+import {signature} from './signature.js';
+import {contained, keepClone, refuseNestedTape} from './tfjs.js';
+import {trace} from './trace.js';
 import {disposeOperands, type Operands, walk} from './walk.js';
 
 export interface SampleTapeOptions {
@@ -49,13 +50,13 @@ export class SampleTape {
     const samples = sampleCount(x);
     const distrust = selfTest() ?? (await valueTest());
     if (distrust !== null) return this.withoutOperands(samples, `the tape cannot be trusted: ${distrust}`, new Set());
-    const recorded = this.trace(x, samples);
-    const graph = graphOf(recorded, x, this.options.variables);
+    const recording = this.recordingOf(x, samples);
+    const {trace, graph} = recording;
     try {
-      const verdict = samples === 1 ? undefined : await this.verdict(recorded, graph, x, samples);
+      const verdict = samples === 1 ? undefined : await this.verdict(recording, x);
       if (verdict?.coupled) return this.withoutOperands(samples, verdict.coupled, graph.unreached);
-      const seeds = contained(() => recorded.outputs.map((F) => tf.keep(tf.clone(seedOf(this.options.seed, F)))));
-      const operands = walk(recorded, graph, samples, seeds, true);
+      const seeds = contained(() => trace.outputs.map((F) => keepClone(seedOf(this.options.seed, F))));
+      const operands = walk(recording, seeds, true);
       return batchRecord(samples, operands, verdict?.leaks ?? new Map(), graph.unreached);
     } catch (error) {
       if (error instanceof EngramError) throw error;
@@ -63,7 +64,7 @@ export class SampleTape {
       const why = error instanceof Error ? error.message : String(error);
       return this.withoutOperands(samples, `the backward pass failed: ${why}`, graph.unreached);
     } finally {
-      recorded.dispose();
+      trace.dispose();
     }
   }
 
@@ -101,16 +102,17 @@ export class SampleTape {
     return forwardOutputs(this.network, x, this.options.output, samples);
   }
 
-  private trace(x: Tensors, samples: number): Trace {
-    return trace(() => this.forward(x, samples));
+  private recordingOf(x: Tensors, samples: number): Recording {
+    const recorded = trace(() => this.forward(x, samples));
+    return {trace: recorded, graph: graphOf(recorded, x, this.options.variables), samples};
   }
 
-  private async verdict(recorded: Trace, graph: Graph, x: Tensors, samples: number): Promise<Verdict> {
-    const key = signature(recorded, graph, samples);
+  private async verdict(recording: Recording, x: Tensors): Promise<Verdict> {
+    const key = signature(recording);
     let verdict = this.verdicts.get(key);
     if (!verdict) {
       const started = performance.now();
-      verdict = await certify(recorded, graph, samples, (k) => this.trace(sampleOf(x, k), 1));
+      verdict = await certify(recording, (k) => this.recordingOf(sampleOf(x, k), 1));
       this.verdicts.set(key, verdict);
       this.certificates.count++;
       this.certificates.milliseconds += performance.now() - started;

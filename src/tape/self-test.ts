@@ -91,7 +91,8 @@ function dense(): {record: [tf.Tensor, tf.Tensor]; gradient: tf.Tensor} {
     const recorded = trace(forward);
     try {
       const seeds = recorded.outputs.map(double);
-      const operands = walk(recorded, graphOf(recorded, input, [variable]), samples, seeds, true);
+      const graph = graphOf(recorded, input, [variable]);
+      const operands = walk({trace: recorded, graph, samples}, seeds, true);
       const record = operands.get(variable.name);
       if (typeof record !== 'object' || record.kernel !== 'grad_moment_dense') {
         disposeOperands(operands);

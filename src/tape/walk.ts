@@ -5,12 +5,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {combine} from './combine.js';
 import {Deferral} from './deferred.js';
-import type {Alias, Graph} from './graph.js';
+import type {Alias, Graph, Recording} from './graph.js';
 import {compose, inverse} from './layout.js';
 import type {OperandRecord} from './record.js';
 import {disposeUse, type Use, useOf} from './rules.js';
 import {contained, disposeAll, type TapeNode} from './tfjs.js';
-import type {Trace} from './trace.js';
 
 /** By variable: the operands of one kernel call, or why there are none. Variables that were not reached are absent. */
 export type Operands = Map<string, OperandRecord | string>;
@@ -22,7 +21,7 @@ export type Operands = Map<string, OperandRecord | string>;
  * @param last frees what tfjs saved of each node as soon as it has been walked; the trace cannot be walked again
  * @throws whatever a gradient function of tfjs throws; nothing is left behind
  */
-export function walk(trace: Trace, graph: Graph, samples: number, seeds: tf.Tensor[], last: boolean): Operands {
+export function walk({trace, graph, samples}: Recording, seeds: tf.Tensor[], last: boolean): Operands {
   const uses = new Map<string, (Use | string)[]>();
   try {
     contained(() => {
