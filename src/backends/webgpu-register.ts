@@ -1,5 +1,5 @@
 /** Registers tfjs' backend `webgpu` on a device with everything the adapter has, and with errors that are not silent. */
-import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import {WebGPUBackend, webgpu_util} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {DeviceHealth} from '../kernels/webgpu-health.js';
@@ -77,8 +77,19 @@ export function registerWebGpu(): void {
     'webgpu',
     async () => {
       const adapter = await requestAdapter();
+      if (adapter.info.isFallbackAdapter) favourFewBarriers();
       return new CheckedWebGpuBackend(await requestDevice(adapter), adapter.info);
     },
     3, // tfjs' own priority for it
   );
+}
+
+/**
+ * A software adapter pays for every barrier of a workgroup: tfjs' matrix products for small outputs, which exist to fill
+ * a GPU, take it 30 times as long as the ordinary one.
+ */
+function favourFewBarriers(): void {
+  const flag = 'WEBGPU_MATMUL_PROGRAM_TYPE';
+  const [automatic, ordinary] = [-1, webgpu_util.MatMulProgramType.MatMulPackedProgram];
+  if (tf.env().getNumber(flag) === automatic) tf.env().set(flag, ordinary);
 }
