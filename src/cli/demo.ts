@@ -45,8 +45,12 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
   if (backend.notice) console.log(backend.notice);
   console.log(
     `MLP ${sizes}, ReLU; SGD ${settings.learningRate}, momentum ${settings.momentum}; ` +
-      `batches of ${settings.batchSize}, epochs a task: ${settings.epochs}; MAS lambda ${settings.lambda}; seed ${options.seed}\n`,
+      `batches of ${settings.batchSize}, epochs a task: ${settings.epochs}; MAS lambda ${settings.lambda}; seed ${options.seed}`,
   );
+  if (sequence.scenario === 'task-incremental') {
+    console.log(sequence.tasks.map(({name}, task) => `task ${task + 1}: ${name}`).join('; '));
+  }
+  console.log();
 
   const learner = new MasLearner(settings.lambda);
   const methods = [

@@ -38,7 +38,7 @@ export function accuracyPlot(results: readonly MethodResult[], {title, subtitle,
       type: 'quantitative',
       title,
       scale: {domain: [0, 100]},
-      axis: {values: [0, 20, 40, 60, 80, 100], domain: false, ticks: false},
+      axis: {values: [0, 20, 40, 60, 80, 100], domain: false, ticks: false, labelPadding: 9},
     }) as const;
   const guess = {
     data: {values: [{accuracy: 100 * chance}]},

@@ -35,7 +35,16 @@ export const permutedDigits: Preset = {
   lambda: 0.01,
 };
 
-/** Split-Fashion-MNIST: 5 tasks of 2 classes, one head of 10 outputs restricted to the task's two. */
+/**
+ * Split-Fashion-MNIST: 5 tasks of 2 classes, one head of 10 outputs restricted to the task's two.
+ *
+ * Chosen in the same way on seed 101, one epoch of the 12 000 images a task set beforehand. Just learned, fine-tuning:
+ * 98.9, 99.0 and 98.8 at learning rates 0.01, 0.03 and 0.1; at 0.03 it ends at 96.3 on average, forgetting 3.4. Then:
+ *
+ *     lambda           0.01   0.1    1      10
+ *     average          98.4   98.9   99.0   99.0
+ *     forgetting       0.8    0.1    0.0    0.0
+ */
 export const splitFashionMnist: Preset = {
   tasks: 5,
   hidden: [256, 256],
@@ -43,5 +52,5 @@ export const splitFashionMnist: Preset = {
   momentum: 0.9,
   batchSize: 64,
   epochs: 1,
-  lambda: 0.01,
+  lambda: 10,
 };
