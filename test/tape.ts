@@ -84,15 +84,19 @@ export function definition(forward: (x: Tensors) => Tensors, variables: tf.Varia
   return sums;
 }
 
-/** Worst max |a-b| / max(|b|, 1e-4 max|b|) over all variables; infinite when they are not the same variables. */
-export function deviation(actual: Sums, expected: Sums): number {
+/**
+ * Worst max |a-b| / max(|b|, 1e-4 max|b|) over all variables; infinite when they are not the same variables.
+ *
+ * @param noise sums up to here may be rounding errors of 0
+ */
+export function deviation(actual: Sums, expected: Sums, noise = 0): number {
   if (String([...actual.keys()].sort()) !== String([...expected.keys()].sort())) return Number.POSITIVE_INFINITY;
   let worst = 0;
   for (const [name, b] of expected) {
     const a = actual.get(name)!;
     const floor = 1e-4 * b.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
     for (const [i, value] of b.entries()) {
-      const scale = Math.max(Math.abs(value), floor);
+      const scale = Math.max(Math.abs(value), floor, noise);
       const error = scale === 0 ? Math.abs(a[i]) : Math.abs(a[i] - value) / scale;
       if (!(error <= worst)) worst = error;
     }
