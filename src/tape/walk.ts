@@ -62,6 +62,11 @@ export function walk({trace, graph, samples}: Recording, seeds: tf.Tensor[], las
     }
   }
   for (const [variable, reason] of graph.indirect) operands.set(variable, reason);
+  // No variable may be lost: whatever is on the path has operands or takes the fallback.
+  for (const {variable} of graph.aliases.values()) {
+    if (operands.has(variable) || graph.unreached.has(variable)) continue;
+    operands.set(variable, 'no gradient arrived at it');
+  }
   return operands;
 }
 
