@@ -1,7 +1,8 @@
 /** The WebGPU engine by itself: scalars and scratch in a shared command stream, refusals, and faults that surface. */
 import {expect, it} from 'vitest';
 import type {Params} from '../dist/kernels/table.js';
-import {type CommandStream, runOnArrays, WebGpuEngine} from '../dist/kernels/webgpu.js';
+import {type CommandStream, WebGpuEngine} from '../dist/kernels/webgpu.js';
+import {runOnArrays} from '../dist/kernels/webgpu-arrays.js';
 import {describeGpu, device, freshDevice} from './gpu.js';
 import {filled} from './gpu-parity.js';
 

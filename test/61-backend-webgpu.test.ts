@@ -2,6 +2,7 @@
 import {execFile} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import * as tf from '@tensorflow/tfjs';
+import {build} from 'esbuild';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {describeGpu, device} from './gpu.js';
 
@@ -103,6 +104,24 @@ describeGpu('the webgpu backend', () => {
       await tf.setBackend('webgpu');
       for (let i = 0; i < 3; i++) { gc(); await new Promise((r) => setTimeout(r, 10)); console.log(...await tf.relu(tf.tensor1d([-1, 2])).data()); }`;
     expect(await node(script, 'module')).toEqual({code: 0, output: '0 2\n0 2\n0 2\n'});
+  });
+});
+
+describe('the webgpu backend for browsers', () => {
+  it('is bundled without anything of Node', async () => {
+    const peers = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu'];
+    const {metafile} = await build({
+      stdin: {contents: "import 'engram/webgpu'", resolveDir: fileURLToPath(new URL('..', import.meta.url))},
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      write: false,
+      metafile: true,
+      external: peers,
+    });
+    const outside = Object.values(metafile.outputs).flatMap((output) => output.imports.map(({path}) => path));
+    expect(outside.sort()).toEqual([...peers].sort());
+    expect(Object.keys(metafile.inputs).filter((path) => path.includes('navigator'))).toEqual([]);
   });
 });
 

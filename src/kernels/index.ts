@@ -4,4 +4,5 @@ export type {Buffers, Engine, EngineName, HostArray} from './engine.js';
 export {hostEngine} from './host.js';
 export {referenceEngine} from './reference/engine.js';
 export {type BufferName, type KernelName, type KernelSpec, kernelNames, type Params, table} from './table.js';
-export {type CommandStream, type GpuMemory, type GpuRange, runOnArrays, WebGpuEngine} from './webgpu.js';
+export {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
+export {runOnArrays} from './webgpu-arrays.js';
