@@ -100,6 +100,9 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
     demand(value("batchA") > 0, "batchA to be at least 1", 0);
     demand(value("batchB") > 0, "batchB to be at least 1", 0);
   }
+  if (value("period") == 0) {
+    demand(value("op") >= 2 || value("size") == 0, "period to be at least 1 for add and multiply", 0);
+  }
   const double slots = value("slotCount");
   demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
 }

@@ -185,9 +185,20 @@ struct conv2d_input_call {
   float* gradient;
 };
 
+enum class elementwise_op { add, multiply, relu, step };
+struct elementwise_call {
+  elementwise_op op;
+  int64_t size;
+  int64_t period;
+  double alpha;
+  const float* a;
+  const float* b;
+  float* c;
+};
+
 // Kernels of the table, and operations of the tfjs backend.
 #define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
-#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input)
+#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(elementwise)
 
 // What the checks at the N-API edge know about each argument.
 constexpr ParamRow grad_moment_params[] = {
@@ -397,10 +408,23 @@ constexpr BufferRow conv2d_input_buffers[] = {
     {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x inChannels", 4, {0, 1, 2, 3}},
 };
 
+constexpr ParamRow elementwise_params[] = {
+    {"op", "one of add, multiply, relu, step", ParamRow::choice, 3},
+    {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"period", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
+    {"alpha", "a number (step of what is not positive)", ParamRow::scalar, 0},
+};
+constexpr BufferRow elementwise_buffers[] = {
+    {"a", BufferRow::read, BufferRow::f32, "size", 1, {1}},
+    {"b", BufferRow::read, BufferRow::f32, "period", 1, {2}},
+    {"c", BufferRow::write, BufferRow::f32, "size", 1, {1}},
+};
+
 constexpr Row operationRows[] = {
     {"matmul", 11, matmul_params, 4, matmul_buffers},
     {"conv2d", 18, conv2d_params, 4, conv2d_buffers},
     {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers},
+    {"elementwise", 4, elementwise_params, 3, elementwise_buffers},
 };
 
 // From checked parameters and buffers, in the order of the row, to the arguments of the kernel.
@@ -593,6 +617,18 @@ static inline conv2d_input_call read_conv2d_input(const double* p, void* const* 
       static_cast<int64_t>(p[12]),
       static_cast<int64_t>(p[13]),
       static_cast<int64_t>(p[14]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline elementwise_call read_elementwise(const double* p, void* const* b) {
+  return {
+      static_cast<elementwise_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      p[3],
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),

@@ -152,6 +152,52 @@ describeAddon('the native backend', () => {
     );
   });
 
+  it('adds, multiplies, rectifies and sums any shapes, odd values too', () => {
+    const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 0, 1e38, -1e38, 1e-40];
+    const values = (shape: number[], seed: number): tf.Tensor => {
+      const array = randomArray(tf.util.sizeFromShape(shape), seed);
+      odd.forEach((value, i) => {
+        array[i * 5] = value;
+      });
+      return tf.tensor(array, shape);
+    };
+    for (const [a, b] of [
+      [[70_001], [70_001]],
+      [[3, 5, 7], [7]],
+      [[7], [3, 5, 7]],
+      [
+        [3, 5, 7],
+        [5, 7],
+      ],
+      [
+        [3, 5, 7],
+        [3, 1, 7],
+      ],
+      [[3, 5, 7], []],
+      [[1, 7], [7]],
+      [
+        [3, 1],
+        [1, 7],
+      ],
+      [[0, 7], [7]],
+      [
+        [5, 7],
+        [1, 1],
+      ],
+    ]) {
+      expectSame(() => tf.add(values(a, 1), values(b, 2)), 0);
+      expectSame(() => tf.mul(values(a, 1), values(b, 2)), 0);
+      expectSame(() => tf.relu(values(a, 1)), 0);
+      expectSame(() => tf.step(values(a, 1), 0.25), 0);
+    }
+    for (const axis of [0, [0, 1], [1, 0], [1], [2], -3, undefined]) {
+      for (const keepDims of [true, false])
+        expectSame(() => tf.sum(tensor([33, 50, 7], 3), axis, keepDims), 33 * 50 * 7);
+    }
+    expectSame(() => tf.sum(tensor([0, 3], 1), 0), 0);
+    expectSame(() => tf.add(tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')), 0);
+  });
+
   it('leaves to cpu what it does not do: integers, and channels first', () => {
     expectSame(() => tf.matMul(tf.tensor2d([[1, 2]], [1, 2], 'int32'), tf.tensor2d([[3], [4]], [2, 1], 'int32')), 2);
     expectSame(

@@ -1,6 +1,7 @@
 // Every kernel, once more for the instruction set whose simd header was included before this file.
 #include "../backend/conv2d.h"
 #include "../backend/conv2d_input.h"
+#include "../backend/elementwise.h"
 #include "../backend/matmul.h"
 #include "../kernels/count_nonfinite.h"
 #include "../kernels/fold.h"

@@ -73,6 +73,17 @@ export const backendTable = {
     buffers: {deltas: read(...results), filter: read(...filter), gradient: write(...images)},
     flops: convolutionFlops,
   },
+  elementwise: {
+    does: 'c[i] = a[i] (op) b[i mod period]; relu and step have no b, and a period of 0',
+    params: {
+      op: {kind: 'choice', values: ['add', 'multiply', 'relu', 'step']} as const,
+      size: size('elements'),
+      period: size('elements of b'),
+      alpha: {kind: 'scalar', unit: 'step of what is not positive'} as const,
+    },
+    buffers: {a: read('size'), b: read('period'), c: write('size')},
+    flops: (s) => s.size,
+  },
 } as const satisfies Record<string, KernelSpec>;
 
 export type Operation = keyof typeof backendTable;

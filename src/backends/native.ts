@@ -1,6 +1,6 @@
 /**
  * `import 'engram/native'`: a TensorFlow.js backend for Node named `native`. All kernels of tfjs' cpu backend, with
- * matrix products and 2-D convolutions on the C++ addon. Tensors live where the cpu backend keeps them.
+ * matrix products, 2-D convolutions and what else a training step is made of on the C++ addon. Tensors live where the cpu backend keeps them.
  *
  * Where the addon is missing, the import still succeeds; creating the backend fails with NO_ADDON, which
  * `tf.setBackend('native')` prints before it resolves to false.
@@ -10,6 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {loadAddon} from '#addon';
 import {EngramError} from '../errors.js';
 import {convolutionKernels} from './native-conv2d.js';
+import {elementwiseKernels} from './native-elementwise.js';
 import {matrixKernels} from './native-matmul.js';
 
 /** The `native` backend. One instance is made by TensorFlow.js when the backend is first used. */
@@ -28,6 +29,7 @@ export class NativeBackend extends MathBackendCPU {
       });
     }
     this.addon = loaded.addon;
+    this.addon.keepFreedMemory();
   }
 }
 
@@ -36,7 +38,7 @@ const priority = 2;
 
 tf.registerBackend('native', () => new NativeBackend(), priority);
 tf.copyRegisteredKernels('cpu', 'native');
-for (const {kernelName, kernelFunc} of [...matrixKernels, ...convolutionKernels]) {
+for (const {kernelName, kernelFunc} of [...matrixKernels, ...convolutionKernels, ...elementwiseKernels]) {
   tf.unregisterKernel(kernelName, 'native');
   tf.registerKernel({kernelName, backendName: 'native', kernelFunc});
 }

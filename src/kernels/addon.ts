@@ -22,6 +22,8 @@ export interface Addon {
   threads(): number;
   /** Resizes the pool; 1 runs everything on the calling thread. */
   setThreads(count: number): void;
+  /** Makes the C library keep up to 256 MiB of freed memory; once per process, for the tfjs backend. glibc only. */
+  keepFreedMemory(): void;
 }
 
 export interface AddonRow {
