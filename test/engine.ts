@@ -1,6 +1,7 @@
 /** Starts the engine that this run of an `.engines.test.ts` file is about (vitest.config.ts names it). */
 import * as tf from '@tensorflow/tfjs';
 import {describe} from 'vitest';
+import {loadAddon} from '../dist/kernels/addon.js';
 import {tensorEngine} from '../dist/kernels/tensors.js';
 
 export const engineName = process.env.ENGRAM_TEST_ENGINE as 'native' | 'reference' | 'webgpu';
@@ -8,31 +9,30 @@ export const engineName = process.env.ENGRAM_TEST_ENGINE as 'native' | 'referenc
 /** Largest accepted max |a-b| / max(|b|, 1e-4 max|b|) against the definition. */
 export const exactness = engineName === 'webgpu' ? 1e-4 : 1e-5;
 
+/** Makes the engine answer; or says why this machine has none (ENGRAM_GPU and ENGRAM_NATIVE=require throw instead). */
 async function start(): Promise<string | null> {
-  if (engineName === 'reference') {
-    await tf.setBackend('cpu');
+  if (engineName === 'webgpu') {
+    const {device} = await import('./gpu.js');
+    if (!device) return 'no WebGPU adapter'; // gpu.ts has said so
+    await tf.setBackend('webgpu');
   } else if (engineName === 'native') {
+    const loaded = loadAddon();
+    if ('missing' in loaded) {
+      console.warn(`engram tests: the native engine is skipped (${loaded.missing})`);
+      return loaded.missing;
+    }
     await import('../dist/backends/native.js');
     await tf.setBackend('native');
   } else {
-    try {
-      await import('../dist/backends/webgpu.js');
-      if (!(await tf.setBackend('webgpu'))) throw new Error('tf.setBackend("webgpu") returned false');
-    } catch (error) {
-      if (process.env.ENGRAM_GPU === 'require') throw error;
-      return (error as Error).message;
-    }
+    await tf.setBackend('cpu');
   }
   const {name} = tensorEngine();
   if (name !== engineName) throw new Error(`the tests are about the ${engineName} engine, but ${name} answers`);
   return null;
 }
 
-const unavailable = await start();
-if (unavailable) console.warn(`engram tests: no WebGPU adapter, so the webgpu engine is skipped (${unavailable})`);
-
-/** `describe`, skipped where this machine has no GPU adapter; ENGRAM_GPU=require makes that a failure instead. */
-export const describeEngine = describe.skipIf(unavailable !== null);
+/** `describe`, skipped where this machine lacks the engine. */
+export const describeEngine = describe.skipIf((await start()) !== null);
 
 /** max |a-b| / max(|b|, 1e-4 max|b|): the metric of exactness. */
 export function deviation(actual: ArrayLike<number>, expected: ArrayLike<number>): number {

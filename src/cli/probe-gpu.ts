@@ -9,7 +9,9 @@ export interface GpuProbe {
   readonly features: readonly string[];
 }
 
-const adapter = await create([]).requestAdapter({powerPreference: 'high-performance'});
+// Held until the end: Dawn aborts when the collector takes it while an adapter of it is in use.
+const gpu = create([]);
+const adapter = await gpu.requestAdapter({powerPreference: 'high-performance'});
 const probe: GpuProbe | null = adapter && {
   vendor: adapter.info.vendor,
   architecture: adapter.info.architecture,

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
 import {type Cell, tensorEngine} from '../kernels/tensors.js';
-import {asNetwork, type NetworkLike, SampleTape, type Seed} from '../tape/index.js';
+import {asNetwork, type NetworkLike, refuseNestedTape, SampleTape, type Seed} from '../tape/index.js';
 import {Accumulation} from './accumulate.js';
 import {type Batch, batches, type Samples, totalSamples} from './batches.js';
 
@@ -87,6 +87,7 @@ export async function estimateImportance(
   settings: EstimateSettings = {},
 ): Promise<{importance: Map<string, tf.Tensor>; report: ImportanceReport}> {
   const {batchSize = 64, signal, onProgress, output = 'logits', seed = squaredNormSeed, phi = 'abs'} = settings;
+  refuseNestedTape();
   const network = asNetwork(networkLike);
   const variables = settings.variables ?? network.variables;
   const byName = new Map(variables.map((variable) => [variable.name, variable]));

@@ -11,7 +11,7 @@ export interface Preset extends LearningSettings {
 /**
  * Permuted digits: 5 orders of 64 pixels, 10 classes, one head, the network is not told the task.
  *
- * Chosen by test/50-select-presets.mjs on seeds 101, 102 and 103; the learning test judges seeds 1 to 5. Network,
+ * Chosen by bench/select-presets.mjs on seeds 101, 102 and 103; the learning test judges seeds 1 to 5. Network,
  * momentum and batch size were set beforehand, for a run of a few seconds. Learning rate and epochs come from
  * fine-tuning alone, by the accuracy on each task just after it was learned (mean of 5 tasks and 3 seeds, in percent):
  *

@@ -4,3 +4,4 @@ export type {BatchRecord, MomentKernel, OperandRecord} from './record.js';
 export {SampleTape, type SampleTapeOptions} from './sample-tape.js';
 export type {Seed} from './seed.js';
 export {selfTest} from './self-test.js';
+export {refuseNestedTape} from './tfjs.js';

@@ -4,7 +4,7 @@
  *   1. learning rate and epochs on fine-tuning alone: the highest accuracy on each task just after it was learned;
  *   2. lambda, with these: the highest average accuracy at the end of the sequence.
  *
- * Run: node test/50-select-presets.mjs [digits | fashion-mnist], after npm run build.
+ * Run: node bench/select-presets.mjs [digits | fashion-mnist], after npm run build.
  */
 import {useBackend} from '../dist/cli/backend.js';
 import {MasLearner} from '../dist/cli/learner.js';
@@ -32,7 +32,7 @@ const studies = {
     return {
       preset: splitFashionMnist,
       sequence: () => splitTasks('fashion', images, 5),
-      seeds: [101],
+      seeds: [101, 102, 103],
       learningRates: [0.01, 0.03, 0.1],
       epochs: [1],
       lambdas: [0.01, 0.1, 1, 10],
