@@ -1,7 +1,7 @@
 /** The package as others meet it: every entry by import and require, a browser bundle, bare tfjs-core, the tarball. */
 import {execFile} from 'node:child_process';
-import {promisify} from 'node:util';
 import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {build} from 'esbuild';
 import {describe, expect, it} from 'vitest';
 
@@ -25,8 +25,12 @@ describe('the package', () => {
     it(`gives ${entry} to import and to require`, async () => {
       const probe = name ? `typeof entry.${name}` : 'typeof entry';
       const done = 'process.exit(0)';
-      expect(await node(`import * as entry from '${entry}'; console.log(${probe}); ${done}`, 'module')).toMatch(/function|object/);
-      expect(await node(`const entry = require('${entry}'); console.log(${probe}); ${done}`, 'commonjs')).toMatch(/function|object/);
+      expect(await node(`import * as entry from '${entry}'; console.log(${probe}); ${done}`, 'module')).toMatch(
+        /function|object/,
+      );
+      expect(await node(`const entry = require('${entry}'); console.log(${probe}); ${done}`, 'commonjs')).toMatch(
+        /function|object/,
+      );
     });
   }
 
