@@ -185,6 +185,45 @@ struct conv2d_input_call {
   float* gradient;
 };
 
+struct max_pool_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t channels;
+  const float* images;
+  float* results;
+};
+
+struct max_pool_gradient_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t channels;
+  const float* images;
+  const float* deltas;
+  float* gradient;
+};
+
 enum class elementwise_op { add, multiply, relu, step };
 struct elementwise_call {
   elementwise_op op;
@@ -198,7 +237,7 @@ struct elementwise_call {
 
 // Kernels of the table, and operations of the tfjs backend.
 #define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
-#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(elementwise)
+#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(elementwise)
 
 // What the checks at the N-API edge know about each argument.
 constexpr ParamRow grad_moment_params[] = {
@@ -408,6 +447,49 @@ constexpr BufferRow conv2d_input_buffers[] = {
     {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x inChannels", 4, {0, 1, 2, 3}},
 };
 
+constexpr ParamRow max_pool_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow max_pool_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 5, 6, 13}},
+};
+
+constexpr ParamRow max_pool_gradient_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow max_pool_gradient_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 5, 6, 13}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
+};
+
 constexpr ParamRow elementwise_params[] = {
     {"op", "one of add, multiply, relu, step", ParamRow::choice, 3},
     {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
@@ -424,6 +506,8 @@ constexpr Row operationRows[] = {
     {"matmul", 11, matmul_params, 4, matmul_buffers},
     {"conv2d", 18, conv2d_params, 4, conv2d_buffers},
     {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers},
+    {"max_pool", 14, max_pool_params, 2, max_pool_buffers},
+    {"max_pool_gradient", 14, max_pool_gradient_params, 3, max_pool_gradient_buffers},
     {"elementwise", 4, elementwise_params, 3, elementwise_buffers},
 };
 
@@ -617,6 +701,49 @@ static inline conv2d_input_call read_conv2d_input(const double* p, void* const* 
       static_cast<int64_t>(p[12]),
       static_cast<int64_t>(p[13]),
       static_cast<int64_t>(p[14]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline max_pool_call read_max_pool(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline max_pool_gradient_call read_max_pool_gradient(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),

@@ -198,6 +198,24 @@ describeAddon('the native backend', () => {
     expectSame(() => tf.add(tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')), 0);
   });
 
+  it('pools any geometry, forwards and back, and passes over NaN', () => {
+    fc.assert(
+      fc.property(convolution, (c) => {
+        const widest = typeof c.pad === 'number' ? Math.max(...c.filter) : c.filter[1];
+        fc.pre(c.pad === 'same' || (c.height >= c.filter[0] && c.width >= widest));
+        const images = () => {
+          const values = randomArray(c.samples * c.height * c.width * 2 * c.inChannels, 1);
+          values[0] = Number.NaN;
+          return tf.tensor4d(values, [c.samples, c.height, c.width, 2 * c.inChannels]);
+        };
+        const pool = (x: tf.Tensor) => tf.maxPool(x as tf.Tensor4D, c.filter, c.stride, c.pad);
+        expectSame(() => pool(images()), 0);
+        expectSame(() => tf.grad((x) => pool(x).mul(1.5).sum())(images()), 4);
+      }),
+      {numRuns: 60},
+    );
+  });
+
   it('leaves to cpu what it does not do: integers, and channels first', () => {
     expectSame(() => tf.matMul(tf.tensor2d([[1, 2]], [1, 2], 'int32'), tf.tensor2d([[3], [4]], [2, 1], 'int32')), 2);
     expectSame(

@@ -3,6 +3,7 @@
 #include "../backend/conv2d_input.h"
 #include "../backend/elementwise.h"
 #include "../backend/matmul.h"
+#include "../backend/max_pool.h"
 #include "../kernels/count_nonfinite.h"
 #include "../kernels/fold.h"
 #include "../kernels/grad_moment.h"

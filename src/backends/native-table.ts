@@ -32,6 +32,15 @@ const results = ['samples', 'outHeight', 'outWidth', 'outChannels'];
 const convolutionFlops: KernelSpec['flops'] = (s) =>
   2 * s.samples * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.inChannels * s.outChannels;
 
+const {inChannels: _in, outChannels: _out, ...window} = geometry;
+const pooling = {...window, channels: size('channels')} as const;
+const pooled = {
+  images: ['samples', 'inHeight', 'inWidth', 'channels'],
+  results: ['samples', 'outHeight', 'outWidth', 'channels'],
+};
+const poolingFlops: KernelSpec['flops'] = (s) =>
+  s.samples * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.channels;
+
 export const backendTable = {
   matmul: {
     does: 'C = activation(A B + bias), either side transposed, a shorter batch repeated',
@@ -72,6 +81,18 @@ export const backendTable = {
     params: geometry,
     buffers: {deltas: read(...results), filter: read(...filter), gradient: write(...images)},
     flops: convolutionFlops,
+  },
+  max_pool: {
+    does: 'maximum over windows of NHWC images',
+    params: pooling,
+    buffers: {images: read(...pooled.images), results: write(...pooled.results)},
+    flops: poolingFlops,
+  },
+  max_pool_gradient: {
+    does: 'gradient of max_pool: to the first pixel that has the maximum',
+    params: pooling,
+    buffers: {images: read(...pooled.images), deltas: read(...pooled.results), gradient: write(...pooled.images)},
+    flops: poolingFlops,
   },
   elementwise: {
     does: 'c[i] = a[i] (op) b[i mod period]; relu and step have no b, and a period of 0',

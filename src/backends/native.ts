@@ -12,6 +12,7 @@ import {EngramError} from '../errors.js';
 import {convolutionKernels} from './native-conv2d.js';
 import {elementwiseKernels} from './native-elementwise.js';
 import {matrixKernels} from './native-matmul.js';
+import {poolKernels} from './native-pool.js';
 
 /** The `native` backend. One instance is made by TensorFlow.js when the backend is first used. */
 export class NativeBackend extends MathBackendCPU {
@@ -38,7 +39,12 @@ const priority = 2;
 
 tf.registerBackend('native', () => new NativeBackend(), priority);
 tf.copyRegisteredKernels('cpu', 'native');
-for (const {kernelName, kernelFunc} of [...matrixKernels, ...convolutionKernels, ...elementwiseKernels]) {
+for (const {kernelName, kernelFunc} of [
+  ...matrixKernels,
+  ...convolutionKernels,
+  ...poolKernels,
+  ...elementwiseKernels,
+]) {
   tf.unregisterKernel(kernelName, 'native');
   tf.registerKernel({kernelName, backendName: 'native', kernelFunc});
 }
