@@ -4,7 +4,7 @@
  *   1. learning rate and epochs on fine-tuning alone: the highest accuracy on each task just after it was learned;
  *   2. lambda, with these: the highest average accuracy at the end of the sequence.
  *
- * Run: node bench/select-presets.mjs [digits | fashion-mnist], after npm run build.
+ * Run: node bench/select-presets.mjs [digits | fashion-domain | fashion-task], after npm run build.
  */
 import {useBackend} from '../dist/cli/backend.js';
 import {MasLearner} from '../dist/cli/learner.js';
@@ -27,18 +27,21 @@ const studies = {
       lambdas: [0.001, 0.003, 0.01, 0.03, 0.1],
     };
   },
-  'fashion-mnist': async () => {
-    const images = await loadFashionMnist();
-    return {
-      preset: splitFashionMnist,
-      sequence: () => splitTasks('fashion', images, 5),
-      seeds: [101, 102, 103],
-      learningRates: [0.01, 0.03, 0.1],
-      epochs: [1],
-      lambdas: [0.01, 0.1, 1, 10],
-    };
-  },
+  'fashion-domain': () => fashion('domain', [0.1, 1, 10, 100]),
+  'fashion-task': () => fashion('task', [0.01, 0.1, 1, 10]),
 };
+
+async function fashion(scenario, lambdas) {
+  const images = await loadFashionMnist();
+  return {
+    preset: splitFashionMnist[scenario],
+    sequence: () => splitTasks('fashion', images, 5, `${scenario}-incremental`),
+    seeds: [101, 102, 103],
+    learningRates: [0.01, 0.03, 0.1],
+    epochs: [1],
+    lambdas,
+  };
+}
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const percent = (value) => (100 * value).toFixed(1);

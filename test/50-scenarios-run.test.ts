@@ -14,7 +14,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
   const digits = await loadDigits();
   permuted = permutedTasks('permuted', digits, 2, 1);
-  split = splitTasks('split', {train: digits, test: digits}, 2);
+  split = splitTasks('split', {train: digits, test: digits}, 2, 'task-incremental');
 });
 
 const variablesOf = (network: LearningNetwork): tf.Variable[] =>

@@ -246,22 +246,41 @@ describe('permuted tasks', () => {
 });
 
 describe('split tasks', () => {
+  const pairs = [
+    [0, 1],
+    [2, 3],
+    [4, 5],
+    [6, 7],
+    [8, 9],
+  ];
+
   it('have two classes each, all of their images, and no others', async () => {
     const digits = await loadDigits();
-    const {tasks, outputs, scenario} = splitTasks('test', {train: digits, test: digits}, 5);
-    expect([outputs, scenario]).toEqual([10, 'task-incremental']);
-    expect(tasks.map(({classes}) => classes)).toEqual([
-      [0, 1],
-      [2, 3],
-      [4, 5],
-      [6, 7],
-      [8, 9],
-    ]);
-    for (const {classes, train} of tasks) expect([...new Set(labelsOf(train))].toSorted()).toEqual(classes);
-    expect(tasks.reduce((sum, {train}) => sum + train.indices.length, 0)).toBe(1797);
-    expect(() => splitTasks('test', {train: digits, test: digits}, 6)).toThrow(
-      expect.objectContaining({code: 'ARGUMENT'}),
-    );
+    for (const scenario of ['domain-incremental', 'task-incremental'] as const) {
+      const {tasks} = splitTasks('test', {train: digits, test: digits}, 5, scenario);
+      for (const [task, {train}] of tasks.entries()) {
+        const classes = new Set([...train.indices].map((index) => digits.labels[index]));
+        expect([...classes].toSorted()).toEqual(pairs[task]);
+      }
+      expect(tasks.reduce((sum, {train}) => sum + train.indices.length, 0)).toBe(1797);
+      const six = () => splitTasks('test', {train: digits, test: digits}, 6, scenario);
+      expect(six).toThrow(expect.objectContaining({code: 'ARGUMENT'}));
+    }
+  });
+
+  it('share two outputs if the network is not told the task, and have their own two if it is', async () => {
+    const digits = await loadDigits();
+    const shared = splitTasks('test', {train: digits, test: digits}, 5, 'domain-incremental');
+    const apart = splitTasks('test', {train: digits, test: digits}, 5, 'task-incremental');
+    expect([shared.outputs, apart.outputs]).toEqual([2, 10]);
+    expect(shared.tasks.map(({outputs}) => outputs)).toEqual(Array(5).fill([0, 1]));
+    expect(apart.tasks.map(({outputs}) => outputs)).toEqual(pairs);
+    for (const [task, {train}] of shared.tasks.entries()) {
+      expect([...labelsOf(train)]).toEqual([...train.indices].map((index) => digits.labels[index] - 2 * task));
+    }
+    for (const {train} of apart.tasks) {
+      expect([...labelsOf(train)]).toEqual([...train.indices].map((index) => digits.labels[index]));
+    }
   });
 });
 

@@ -85,6 +85,9 @@ it('errors are one readable block with status 1, and a stack only for DEBUG', as
   expect(stderr).toMatch(/^\s*error +DATA_FILE\nexpected +\S.*\ngot +no such file\nremedy +\S.*\n$/);
   expect((await engram(missing, {DEBUG: '1'})).stderr).toContain('    at ');
 
+  const scenario = await engram(['demo', '--scenario', 'task']);
+  expect([scenario.code, scenario.stderr]).toEqual([1, expect.stringContaining('ARGUMENT')]);
+
   const native = await engram(['demo', '--backend', 'native'], {ENGRAM_NATIVE: 'skip'});
   expect([native.code, native.stderr]).toEqual([1, expect.stringContaining('NO_ADDON')]);
 });

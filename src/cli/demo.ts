@@ -1,6 +1,7 @@
 /** `engram demo`: learns a sequence of tasks with fine-tuning and with MAS, then shows what each still knows. */
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import {EngramError} from '../errors.js';
 import {importancePlot} from '../report/importance.js';
 import {accuracyPlot} from '../report/plots.js';
 import {accuracyTable, type MethodResult, summaryTable} from '../report/table.js';
@@ -18,6 +19,8 @@ export interface DemoOptions {
   data: 'digits' | 'fashion-mnist';
   /** Folder of the data set's files. */
   dataDir?: string;
+  /** Of Fashion-MNIST: is the network told which task it sees? Default `domain`, it is not. */
+  scenario?: 'domain' | 'task';
   backend?: BackendName;
   seed: number;
   tasks?: number;
@@ -31,7 +34,7 @@ export interface DemoOptions {
 /** Runs the demo and writes `accuracy.svg` and `importance.svg` into `options.out`. */
 export async function demo(options: DemoOptions, signal: AbortSignal): Promise<void> {
   const began = performance.now();
-  const preset = options.data === 'digits' ? permutedDigits : splitFashionMnist;
+  const preset = presetOf(options);
   const settings: Preset = {
     ...preset,
     tasks: options.tasks ?? (options.quick ? 2 : preset.tasks),
@@ -47,7 +50,7 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
     `MLP ${sizes}, ReLU; SGD ${settings.learningRate}, momentum ${settings.momentum}; ` +
       `batches of ${settings.batchSize}, epochs a task: ${settings.epochs}; MAS lambda ${settings.lambda}; seed ${options.seed}`,
   );
-  if (sequence.scenario === 'task-incremental') {
+  if (options.data === 'fashion-mnist') {
     console.log(sequence.tasks.map(({name}, task) => `task ${task + 1}: ${name}`).join('; '));
   }
   console.log();
@@ -84,6 +87,16 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
   }
 }
 
+function presetOf({data, scenario = 'domain'}: DemoOptions): Preset {
+  if (data === 'fashion-mnist') return splitFashionMnist[scenario];
+  if (scenario === 'domain') return permutedDigits;
+  throw new EngramError('ARGUMENT', {
+    expected: 'the domain scenario for permuted digits, whose tasks share their classes',
+    received: 'task',
+    remedy: 'Leave out --scenario, or add --data fashion-mnist.',
+  });
+}
+
 async function loadSequence(options: DemoOptions, tasks: number, signal: AbortSignal): Promise<TaskSequence> {
   if (options.data === 'digits') {
     const digits = await loadDigits(options.dataDir && join(options.dataDir, 'digits.csv.gz'));
@@ -100,7 +113,7 @@ async function loadSequence(options: DemoOptions, tasks: number, signal: AbortSi
       shown = Math.max(shown, percent);
     },
   });
-  return splitTasks('Split-Fashion-MNIST', images, tasks);
+  return splitTasks('Split-Fashion-MNIST', images, tasks, `${options.scenario ?? 'domain'}-incremental`);
 }
 
 /** How the importance was measured, in one line. */
@@ -123,7 +136,7 @@ async function draw(
   subtitle: string,
   folder: string,
 ): Promise<string[]> {
-  const chance = 1 / sequence.tasks[0].classes.length;
+  const chance = 1 / sequence.tasks[0].outputs.length;
   const title = `${sequence.name}: ${sequence.tasks.length} tasks, one after the other`;
   const accuracy = await accuracyPlot(results, {title, subtitle, chance});
   const importance = await importancePlot(await learner.layers(), {

@@ -49,6 +49,12 @@ program
   .description('learn a sequence of tasks with fine-tuning and with MAS; print the accuracies, draw two SVG figures')
   .addOption(new Option('--data <set>', 'which images').choices(['digits', 'fashion-mnist']).default('digits'))
   .option('--data-dir <dir>', 'folder of the data set: digits.csv.gz, or the four IDX files of Fashion-MNIST')
+  .addOption(
+    new Option('--scenario <name>', 'of Fashion-MNIST: is the network told the task? default domain, no').choices([
+      'domain',
+      'task',
+    ]),
+  )
   .addOption(backendOption())
   .option('--seed <n>', 'decides weights, permutations and the order of images', wholeNumber(0), 1)
   .option('--tasks <n>', 'number of tasks', wholeNumber(1))

@@ -144,7 +144,8 @@ async function train(
       options.signal?.throwIfAborted();
       const indices = order.subarray(start, start + batchSize).map((position) => task.train.indices[position]);
       const cost = tf.tidy(() => {
-        const [x, y] = [inputTensor({...task.train, indices}), targetTensor({...task.train, indices})];
+        const batch = {...task.train, indices};
+        const [x, y] = [inputTensor(batch), targetTensor(batch, model.outputs[0].shape[1] as number)];
         const loss = () => {
           const logits = restrict(model.apply(x, {training: true}) as tf.Tensor, task, 'exclude');
           return tf.losses.softmaxCrossEntropy(y, logits) as tf.Scalar;
@@ -168,9 +169,9 @@ function inputTensor(samples: Samples): tf.Tensor2D {
   return tf.tensor2d(inputsOf(samples), [indices.length, images.height * images.width]);
 }
 
-/** One-hot, `[count, classes]`. */
-function targetTensor(samples: Samples): tf.Tensor {
-  return tf.oneHot(tf.tensor1d(labelsOf(samples), 'int32'), samples.images.classes.length);
+/** One-hot, `[count, outputs]`. */
+function targetTensor(samples: Samples, outputs: number): tf.Tensor {
+  return tf.oneHot(tf.tensor1d(labelsOf(samples), 'int32'), outputs);
 }
 
 async function afterTask(method: Method, task: Task, signal: AbortSignal | undefined): Promise<void> {
@@ -200,15 +201,15 @@ async function test(model: layers.LayersModel, task: Task): Promise<number> {
 }
 
 /**
- * Leaves only the outputs of the task's classes: the others become 0 (they add nothing to ||F||^2) or so low that
+ * Leaves only the task's outputs: the others become 0 (they add nothing to ||F||^2) or so low that
  * softmax and argmax never choose them. Does nothing where the task uses every output.
  */
-function restrict(logits: tf.Tensor, {classes}: Task, others: 'zero' | 'exclude'): tf.Tensor {
+function restrict(logits: tf.Tensor, task: Task, others: 'zero' | 'exclude'): tf.Tensor {
   const outputs = logits.shape[1] as number;
-  if (classes.length === outputs) return logits;
+  if (task.outputs.length === outputs) return logits;
   const row = (values: [used: number, unused: number]) =>
     tf.tensor2d(
-      Float32Array.from({length: outputs}, (_, index) => values[classes.includes(index) ? 0 : 1]),
+      Float32Array.from({length: outputs}, (_, index) => values[task.outputs.includes(index) ? 0 : 1]),
       [1, outputs],
     );
   return others === 'zero' ? tf.mul(logits, row([1, 0])) : tf.add(logits, row([0, -1e9]));

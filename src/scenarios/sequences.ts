@@ -1,4 +1,4 @@
-/** Sequences of tasks made from one set of images: permuted pixels (domain-incremental), split classes (task-incremental). */
+/** Sequences of tasks made from one set of images: permuted pixels, split classes. */
 import seedrandom from 'seedrandom';
 import {EngramError} from '../errors.js';
 import type {LabelledImages} from './images.js';
@@ -10,12 +10,14 @@ export interface Samples {
   readonly indices: Uint32Array;
   /** `[height * width]`: input p shows pixel `permutation[p]`. */
   readonly permutation?: Uint16Array;
+  /** The class that the network's output 0 stands for; default class 0. */
+  readonly firstClass?: number;
 }
 
 export interface Task {
   readonly name: string;
-  /** Outputs that this task may answer with. */
-  readonly classes: readonly number[];
+  /** Outputs of the network that this task may answer with. */
+  readonly outputs: readonly number[];
   readonly train: Samples;
   readonly test: Samples;
 }
@@ -23,9 +25,9 @@ export interface Task {
 /**
  * Tasks in the order in which they are learned, by one network with one head.
  *
- * - `domain-incremental`: every task has the same classes and the network is not told which task it sees.
- * - `task-incremental`: every task has classes of its own and the network is told the task: its outputs are restricted
- *   to the task's classes, in the loss and at test.
+ * - `domain-incremental`: every task uses the same outputs and the network is not told which task it sees.
+ * - `task-incremental`: every task has outputs of its own and the network is told the task: it is restricted to the
+ *   task's outputs, in the loss, at consolidation and at test.
  *
  * The names are those of van de Ven and Tolias, "Three scenarios for continual learning" (arXiv:1904.07734).
  */
@@ -64,7 +66,7 @@ export function permutedTasks(name: string, images: LabelledImages, tasks: numbe
     );
     return {
       name: `task ${task + 1}`,
-      classes: outputs,
+      outputs,
       train: {images, indices: parts.train, permutation},
       test: {images, indices: parts.test, permutation},
     };
@@ -75,7 +77,11 @@ export function permutedTasks(name: string, images: LabelledImages, tasks: numbe
 
 /**
  * Classes 0 and 1, then 2 and 3, and so on: `classesPerTask` new classes in every task (Zenke, Poole, Ganguli, 2017,
- * split MNIST). Task-incremental. The test images are those that the data set itself sets apart.
+ * split MNIST). The test images are those that the data set itself sets apart.
+ *
+ * - `domain-incremental`: the network has `classesPerTask` outputs and says which of a task's classes it sees; output 0
+ *   means class 0 in the first task, class 2 in the second.
+ * - `task-incremental`: the network has one output per class of the data set, restricted to the task's.
  *
  * @param tasks how many; at most the number of classes over `classesPerTask`
  * @throws EngramError ARGUMENT
@@ -84,29 +90,27 @@ export function splitTasks(
   name: string,
   {train, test}: {train: LabelledImages; test: LabelledImages},
   tasks: number,
+  scenario: TaskSequence['scenario'],
   classesPerTask = 2,
 ): TaskSequence {
-  checkTasks(tasks, Math.floor(train.classes.length / classesPerTask));
+  const {classes, height, width} = train;
+  checkTasks(tasks, Math.floor(classes.length / classesPerTask));
+  const apart = scenario === 'task-incremental';
   const make = (_: unknown, task: number): Task => {
-    const classes = Array.from({length: classesPerTask}, (_, i) => task * classesPerTask + i);
+    const first = task * classesPerTask;
     const pick = (images: LabelledImages): Samples => {
-      const indices: number[] = [];
-      images.labels.forEach((label, index) => {
-        if (classes.includes(label)) indices.push(index);
+      const own = Uint32Array.from(images.labels.keys()).filter((index) => {
+        const place = images.labels[index] - first;
+        return place >= 0 && place < classesPerTask;
       });
-      return {images, indices: Uint32Array.from(indices)};
+      return {images, indices: own, firstClass: apart ? 0 : first};
     };
-    const title = classes.map((index) => train.classes[index]).join(', ');
-    return {name: title, classes, train: pick(train), test: pick(test)};
+    const outputs = Array.from({length: classesPerTask}, (_, i) => (apart ? first + i : i));
+    const title = classes.slice(first, first + classesPerTask).join(', ');
+    return {name: title, outputs, train: pick(train), test: pick(test)};
   };
-  return {
-    name,
-    scenario: 'task-incremental',
-    height: train.height,
-    width: train.width,
-    outputs: train.classes.length,
-    tasks: Array.from({length: tasks}, make),
-  };
+  const outputs = apart ? classes.length : classesPerTask;
+  return {name, scenario, height, width, outputs, tasks: Array.from({length: tasks}, make)};
 }
 
 /** `[count, height * width]`, the inputs of a network, in the order of the indices. */
@@ -121,9 +125,9 @@ export function inputsOf({images, indices, permutation}: Samples): Float32Array 
   return inputs;
 }
 
-/** `[count]`, the class of each input. */
-export function labelsOf({images, indices}: Samples): Uint8Array {
-  return Uint8Array.from(indices, (index) => images.labels[index]);
+/** `[count]`, the output that is right for each input. */
+export function labelsOf({images, indices, firstClass = 0}: Samples): Uint8Array {
+  return Uint8Array.from(indices, (index) => images.labels[index] - firstClass);
 }
 
 /** The whole numbers below `count` in an order that `seed` decides: Fisher-Yates on the seedrandom generator. */
