@@ -1,4 +1,5 @@
 /** What reaches the addon from JavaScript: nothing may crash it, and what it refuses it refuses with a reason. */
+import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {Worker} from 'node:worker_threads';
 import {expect, it} from 'vitest';
@@ -49,6 +50,26 @@ describeAddon('the edge of the addon', () => {
     const {header} = (await import(generator)) as {header: () => string};
     const committed = readFileSync(new URL('../native/kernel_table.h', import.meta.url), 'utf8');
     expect(committed, 'run "npm run build:table"').toBe(header());
+  });
+
+  it('shares no code between instruction sets that the linker could take from the wrong one', () => {
+    const objects = new URL('../native/build/CMakeFiles/engram_kernels.dir/core/', import.meta.url);
+    for (const set of addon.instructionSets()) {
+      let symbols: string;
+      try {
+        symbols = execFileSync('nm', ['-C', new URL(`${set}.cc.o`, objects).pathname], {
+          encoding: 'utf8',
+          stdio: 'pipe',
+        });
+      } catch {
+        console.warn(`engram tests: no nm or no object files, so shared code is not looked for (${set})`);
+        return;
+      }
+      const shared = symbols
+        .split('\n')
+        .filter((line) => / [WVu] /.test(line) && !line.includes(`engram::${set}::`) && !line.includes('DW.ref.'));
+      expect(shared, set).toEqual([]);
+    }
   });
 
   it('accepts what fits', () => {

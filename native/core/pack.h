@@ -66,8 +66,14 @@ struct Columns {
   const float* limit;  // end of the array
 
   Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t panelWidth, float* panel) const {
+    constexpr int64_t ahead = 8, line = 16;  // rows, floats
     for (int64_t k = 0; k < depth; ++k) {
-      copyRun(panel + k * panelWidth, data + (from + k) * stride + first, count, limit);
+      const float* row = data + (from + k) * stride + first;
+      // The rows lie far apart: the processor does not foresee the next one.
+      if (k + ahead < depth) {
+        for (int64_t i = 0; i < count; i += line) __builtin_prefetch(row + ahead * stride + i);
+      }
+      copyRun(panel + k * panelWidth, row, count, limit);
     }
     return {panel, panelWidth};
   }

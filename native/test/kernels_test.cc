@@ -211,6 +211,29 @@ void testByHand(const InstructionSet& set) {
   checkEqual(value, {22}, name + " penalty_value by hand");
 }
 
+/** The backend's small operations. */
+void testBackendByHand(const InstructionSet& set) {
+  const std::string name = set.name;
+  const Floats a{1, -2, nan_, 4}, b{10, 20};
+  Floats c(4);
+  set.elementwise({elementwise_op::add, 4, 2, 0, a.data(), b.data(), c.data()});
+  checkEqual(c, {11, 18, nan_, 24}, name + " add, the right side repeated");
+  set.elementwise({elementwise_op::multiply, 4, 1, 0, a.data(), b.data(), c.data()});
+  checkEqual(c, {10, -20, nan_, 40}, name + " multiply by a scalar");
+  set.elementwise({elementwise_op::relu, 4, 0, 0, a.data(), nullptr, c.data()});
+  checkEqual(c, {1, 0, nan_, 4}, name + " relu");
+  set.elementwise({elementwise_op::step, 4, 0, 0.5, a.data(), nullptr, c.data()});
+  checkEqual(c, {1, 0.5, nan_, 1}, name + " step");
+
+  // A row of four pixels, windows of three around each: 1 5 | 1 5 2 | 5 2 3 | 2 3.
+  const Floats row{1, 5, 2, 3}, deltas{1, 10, 100, 1000};
+  Floats gradient(4, nan_);
+  set.max_pool({1, 1, 4, 1, 3, 1, 4, 1, 1, 1, 1, 0, 1, 1, row.data(), c.data()});
+  checkEqual(c, {5, 5, 5, 3}, name + " max_pool");
+  set.max_pool_gradient({1, 1, 4, 1, 3, 1, 4, 1, 1, 1, 1, 0, 1, 1, row.data(), deltas.data(), gradient.data()});
+  checkEqual(gradient, {0, 111, 0, 1000}, name + " max_pool_gradient");
+}
+
 }  // namespace
 
 int main() {
@@ -218,6 +241,7 @@ int main() {
     const InstructionSet& set = *usableSets()[i];
     const int before = failures;
     testByHand(set);
+    testBackendByHand(set);
     for (const Shape& shape : shapes) {
       for (int phi = 0; phi < 3; ++phi) testGradMoment(set, shape, phi, 1);
       testGradMoment(set, shape, 0, inf);
