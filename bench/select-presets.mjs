@@ -27,7 +27,7 @@ const studies = {
       lambdas: [0.001, 0.003, 0.01, 0.03, 0.1],
     };
   },
-  'fashion-domain': () => fashion('domain', [0.1, 1, 10, 100]),
+  'fashion-domain': () => fashion('domain', [0.1, 1, 10, 100, 1000]),
   'fashion-task': () => fashion('task', [0.01, 0.1, 1, 10]),
 };
 

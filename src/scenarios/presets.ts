@@ -40,14 +40,22 @@ export const permutedDigits: Preset = {
  * the 12 000 images a task was set beforehand.
  */
 export const splitFashionMnist: Readonly<Record<'domain' | 'task', Preset>> = {
+  /**
+   * Just learned, fine-tuning: 98.9, 98.9 and 99.0 at learning rates 0.01, 0.03 and 0.1; at 0.1 it ends at 77.0 on
+   * average, forgetting 27.4. Then:
+   *
+   *     lambda           0.1    1      10     100    1000
+   *     average          84.2   84.2   87.8   90.7   83.8
+   *     forgetting       18.3   18.5   13.6   8.3    4.2
+   */
   domain: {
     tasks: 5,
     hidden: [256, 256],
-    learningRate: 0.01,
+    learningRate: 0.1,
     momentum: 0.9,
     batchSize: 64,
     epochs: 1,
-    lambda: 1,
+    lambda: 100,
   },
   /**
    * Just learned, fine-tuning: 98.9, 98.9 and 98.7 at learning rates 0.01, 0.03 and 0.1; at 0.01 it ends at 98.1 on
