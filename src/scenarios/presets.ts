@@ -41,21 +41,21 @@ export const permutedDigits: Preset = {
  */
 export const splitFashionMnist: Readonly<Record<'domain' | 'task', Preset>> = {
   /**
-   * Just learned, fine-tuning: 98.9, 98.9 and 99.0 at learning rates 0.01, 0.03 and 0.1; at 0.1 it ends at 77.0 on
-   * average, forgetting 27.4. Then:
+   * Just learned, fine-tuning: 98.9, 98.9 and 99.0 at learning rates 0.01, 0.03 and 0.1. Within 0.1 points the smaller
+   * rate is taken: 0.1 diverges on some seeds. At 0.01 fine-tuning ends at 77.1 on average, forgetting 27.2. Then:
    *
    *     lambda           0.1    1      10     100    1000
-   *     average          84.2   84.2   87.8   90.7   83.8
-   *     forgetting       18.3   18.5   13.6   8.3    4.2
+   *     average          89.2   92.4   91.9   91.8   84.2
+   *     forgetting       11.7   7.4    7.6    3.7    0.6
    */
   domain: {
     tasks: 5,
     hidden: [256, 256],
-    learningRate: 0.1,
+    learningRate: 0.01,
     momentum: 0.9,
     batchSize: 64,
     epochs: 1,
-    lambda: 100,
+    lambda: 1,
   },
   /**
    * Just learned, fine-tuning: 98.9, 98.9 and 98.7 at learning rates 0.01, 0.03 and 0.1; at 0.01 it ends at 98.1 on
