@@ -3,6 +3,13 @@
 #pragma once
 #include "pool.h"
 
+/** Before a loop whose arrays do not overlap (the edge has seen to it): without it some are not vectorised. */
+#ifdef __clang__
+#define ENGRAM_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define ENGRAM_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 namespace engram::ENGRAM_ISA {
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

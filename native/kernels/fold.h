@@ -9,6 +9,7 @@ namespace engram::ENGRAM_ISA {
 static inline void fold(const fold_call& s) {
   parallelRanges(s.size, 7, [&](int64_t from, int64_t to) {
     float *__restrict batch = s.batch, *__restrict hi = s.hi, *__restrict lo = s.lo;
+    ENGRAM_INDEPENDENT
     for (int64_t i = from; i < to; ++i) {
       const float a = hi[i], b = batch[i];
       const float sum = a + b;

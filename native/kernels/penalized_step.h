@@ -20,6 +20,7 @@ static void stepRange(const penalized_step_call& s, const StepConstants& constan
   const float *__restrict importance = s.importance, *__restrict anchor = s.anchor;
   float *__restrict first = s.slots, *__restrict second = s.slots + (rule == penalized_step_rule::adam ? s.size : 0);
   float* __restrict next = s.next;
+  ENGRAM_INDEPENDENT
   for (int64_t i = from; i < to; ++i) {
     float g = gradient[i];
     if (pull == Pull::explicit_) g = g + (c.twoLambda * importance[i]) * (theta[i] - anchor[i]);
