@@ -10,11 +10,13 @@ export {
   type Progress,
 } from './memory/estimate.js';
 export type {MergeRule} from './memory/memory.js';
+export type {ConsolidationCallback} from './methods/callback.js';
 export {
+  type ConsolidateOptions,
   MemoryAwareSynapses,
   type MemoryAwareSynapsesOptions,
-  type OptimizerConfig,
   type VariableFilter,
 } from './methods/mas.js';
+export type {OptimizerConfig} from './optimizers/make.js';
 export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';
 export type {Network, NetworkLike, Seed} from './tape/index.js';

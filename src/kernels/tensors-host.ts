@@ -54,6 +54,12 @@ export class HostTensorEngine implements TensorEngine {
     return new HostCell(size, dtype);
   }
 
+  cellOf(values: Float32Array): HostCell {
+    const cell = new HostCell(values.length, 'f32');
+    cell.values.set(values);
+    return cell;
+  }
+
   run<K extends KernelName>(
     kernel: K,
     params: Params<K>,

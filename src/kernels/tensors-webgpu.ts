@@ -67,8 +67,9 @@ class WebGpuCell implements Cell {
     readonly engine: WebGpuEngine,
     readonly size: number,
     private readonly dtype: 'f32' | 'u32',
+    contents?: Float32Array,
   ) {
-    this.buffer = size > 0 ? engine.allocate(size) : null;
+    this.buffer = size > 0 ? engine.allocate(size, contents) : null;
   }
   /** The GPU buffer, for this file only: null for a cell of no elements. */
   get memory(): GPUBuffer | null {
@@ -99,6 +100,10 @@ class WebGpuTensorEngine implements TensorEngine {
 
   cell(size: number, dtype: 'f32' | 'u32' = 'f32'): WebGpuCell {
     return new WebGpuCell(this.engine, size, dtype);
+  }
+
+  cellOf(values: Float32Array): WebGpuCell {
+    return new WebGpuCell(this.engine, values.length, 'f32', values);
   }
 
   run<K extends KernelName>(

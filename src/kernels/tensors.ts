@@ -32,6 +32,8 @@ export interface TensorEngine {
   readonly name: EngineName;
   /** Allocates `size` zeroed elements. */
   cell(size: number, dtype?: 'f32' | 'u32'): Cell;
+  /** Allocates a cell that starts as a copy of `values`: state that comes back from a file. */
+  cellOf(values: Float32Array): Cell;
   /**
    * Runs one kernel and returns its `write` buffers as new tensors, tracked by the surrounding `tf.tidy` if any.
    * `null` stands for a buffer of length 0. Asynchronous on a GPU: nothing is read back.

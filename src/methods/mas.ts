@@ -1,14 +1,14 @@
 /** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Samples} from '../memory/batches.js';
 import {type EstimateOptions, estimateImportance, type ImportanceReport} from '../memory/estimate.js';
 import {Memory, type MergeRule, normalize} from '../memory/memory.js';
-import {AdditiveOptimizer} from '../optimizers/additive.js';
-import {FusedOptimizer, fusedRule} from '../optimizers/fused.js';
+import {type OptimizerConfig, penalizedOptimizer} from '../optimizers/make.js';
 import type {PenalizedOptimizer, PenaltyOptions} from '../optimizers/penalized.js';
 import {penalty} from '../optimizers/penalty.js';
 import {asNetwork, type Network, type NetworkLike} from '../tape/index.js';
+import {ConsolidationCallback} from './callback.js';
 
 /** Picks variables: names, a pattern on names, or a function of the variable. */
 export type VariableFilter = readonly string[] | RegExp | ((variable: tf.Variable) => boolean);
@@ -28,11 +28,14 @@ export interface MemoryAwareSynapsesOptions {
   exclude?: VariableFilter;
 }
 
-/** An optimizer's own settings, for {@link MemoryAwareSynapses.optimizer} without a tfjs optimizer at hand. */
-export type OptimizerConfig =
-  | {kind: 'sgd'; learningRate: number}
-  | {kind: 'momentum'; learningRate: number; momentum: number; useNesterov?: boolean}
-  | {kind: 'adam'; learningRate?: number; beta1?: number; beta2?: number; epsilon?: number};
+export interface ConsolidateOptions extends EstimateOptions {
+  /**
+   * Let this object's optimizers begin anew: momentum, moments and `iterations` become zero. Default true, because the
+   * moments still point the way the old task was learned: carried over, they push parameters off the new anchor before
+   * the next task has said anything. False for a task that simply goes on.
+   */
+  resetOptimizer?: boolean;
+}
 
 /**
  * Holds each parameter of a network in proportion to how much the network's function depends on it.
@@ -50,7 +53,7 @@ export class MemoryAwareSynapses {
   private readonly variables: tf.Variable[];
   private readonly options: Readonly<MemoryAwareSynapsesOptions>;
   private readonly memory = new Memory();
-  private readonly optimizers: FusedOptimizer[] = [];
+  private readonly optimizers: PenalizedOptimizer[] = [];
   private consolidating = false;
 
   /**
@@ -86,15 +89,14 @@ export class MemoryAwareSynapses {
 
   /**
    * Measures what the network now does on `data` and holds it from here on. Labels are not needed, and the data need
-   * not be the training data. Momentum and Adam moments of this object's optimizers are forgotten, because they still
-   * point away from the new anchor.
+   * not be the training data. This object's optimizers begin anew unless `resetOptimizer` is false.
    *
    * @param data samples: a tensor `[N, ...]`, nested array, `tf.data.Dataset` of batches or iterable of batches
    * @returns what was measured, and by which rule for each parameter
    * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, BUSY, CHANGED, NESTED_TAPE, NO_GRADIENTS, DISPOSED; or the
    * signal's reason. The memory is then as it was.
    */
-  async consolidate(data: Samples, options: EstimateOptions = {}): Promise<ImportanceReport> {
+  async consolidate(data: Samples, options: ConsolidateOptions = {}): Promise<ImportanceReport> {
     if (this.consolidating) {
       throw new EngramError('BUSY', {
         expected: 'one consolidation at a time',
@@ -110,11 +112,22 @@ export class MemoryAwareSynapses {
       const {importance, report} = await estimateImportance(this.networkLike, data, settings);
       const finished = this.options.normalize ? await normalize(importance) : importance;
       this.memory.consolidate(finished, variables, this.options.accumulate ?? 'sum');
-      for (const optimizer of this.optimizers) optimizer.reset();
+      if (options.resetOptimizer ?? true) for (const optimizer of this.optimizers) optimizer.reset();
       return report;
     } finally {
       this.consolidating = false;
     }
+  }
+
+  /**
+   * A callback for `model.fit` that consolidates when training ends:
+   * `model.fit(x, y, {callbacks: mas.callback(x)})`. In a list with tfjs' own callbacks, which it does not mix with
+   * plain ones, wrap it: `[tf.callbacks.earlyStopping(), new tf.CustomCallback(mas.callback(x))]`.
+   *
+   * @param data as for {@link consolidate}; an iterator that can be read once serves one `fit`
+   */
+  callback(data: Samples, options: ConsolidateOptions = {}): ConsolidationCallback {
+    return new ConsolidationCallback(() => this.consolidate(data, options));
   }
 
   /** The penalty as a differentiable scalar, for a training loop of one's own: `loss.add(mas.penalty())`. */
@@ -126,51 +139,23 @@ export class MemoryAwareSynapses {
    * An optimizer for `model.compile` or `minimize` that trains like `base` and holds what is important.
    *
    * SGD, momentum and Adam become one fused kernel; any other base gets the penalty's gradient added to the task's.
-   * The base's learning rate is read at every step, so schedules on it keep working.
+   * The base's learning rate is read at every step, so schedules on it keep working. The optimizer of a model that
+   * was loaded with it is given this memory and returned.
    *
-   * @param base a `tf.train.*` optimizer, or its settings
-   * @throws EngramError ARGUMENT for a proximal step around an optimizer that has none
+   * @param base a `tf.train.*` optimizer, its settings, or the `model.optimizer` that `tf.loadLayersModel` restored
+   * @throws EngramError ARGUMENT for a proximal step around an optimizer that has none, or one that holds a memory
    */
   optimizer(base: tf.Optimizer | OptimizerConfig, {step}: Pick<PenaltyOptions, 'step'> = {}): PenalizedOptimizer {
     checkChoice('step', step, ['proximal', 'explicit']);
-    const inner = base instanceof tf.Optimizer ? base : makeOptimizer(base);
     const {lambda} = this.options;
-    const rule = fusedRule(inner);
-    if (rule) {
-      const fused = new FusedOptimizer(inner, this.memory, {lambda, step: step ?? 'proximal'}, rule);
-      this.optimizers.push(fused);
-      return fused;
-    }
-    if (step === 'proximal') {
-      throw new EngramError('ARGUMENT', {
-        expected: 'SGD, momentum or Adam for a proximal step',
-        received: inner.getClassName(),
-        remedy: 'Use step: "explicit", which works with every optimizer.',
-      });
-    }
-    return new AdditiveOptimizer(inner, this.memory, {lambda, step: 'explicit'});
+    const optimizer = penalizedOptimizer(base, this.memory, step ? {lambda, step} : {lambda});
+    this.optimizers.push(optimizer);
+    return optimizer;
   }
 
   /** Frees importance and anchors; the network and its optimizers are the caller's. A second call does nothing. */
   dispose(): void {
     this.memory.dispose();
-  }
-}
-
-function makeOptimizer(config: OptimizerConfig): tf.Optimizer {
-  switch (config?.kind) {
-    case 'sgd':
-      return tf.train.sgd(config.learningRate);
-    case 'momentum':
-      return tf.train.momentum(config.learningRate, config.momentum, config.useNesterov);
-    case 'adam':
-      return tf.train.adam(config.learningRate, config.beta1, config.beta2, config.epsilon);
-    default:
-      throw new EngramError('ARGUMENT', {
-        expected: 'a tf.train optimizer or {kind: "sgd" | "momentum" | "adam", ...}',
-        received: JSON.stringify(config) ?? String(config),
-        remedy: 'For example mas.optimizer(tf.train.adam(1e-3)).',
-      });
   }
 }
 

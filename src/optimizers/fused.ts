@@ -1,9 +1,19 @@
 /** SGD, momentum and Adam with the penalty inside one kernel: task gradient, penalty and update in one pass. */
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
-import {type Cell, tensorEngine} from '../kernels/tensors.js';
+import {tensorEngine} from '../kernels/tensors.js';
 import type {Memory} from '../memory/memory.js';
-import {PenalizedOptimizer, type PenaltyOptions, variableOf} from './penalized.js';
+import {
+  baseOf,
+  type NamedGradient,
+  type NamedTensor,
+  type PenalizedConfig,
+  PenalizedOptimizer,
+  type PenaltyOptions,
+  variableOf,
+} from './penalized.js';
+import {Slots} from './slots.js';
 
 type Rule = Params<'penalized_step'>['rule'];
 
@@ -18,7 +28,9 @@ interface BaseFields {
 }
 
 const ruleOf: Readonly<Record<string, Rule>> = {SGD: 'sgd', Momentum: 'momentum', Adam: 'adam'};
-const slotCounts: Readonly<Record<Rule, number>> = {sgd: 0, momentum: 1, adam: 2};
+/** The state of each rule, under the names that tfjs gives it. */
+const suffixesOf: Readonly<Record<Rule, readonly string[]>> = {sgd: [], momentum: ['momentum'], adam: ['m', 'v']};
+const {fround} = Math;
 
 /** The fused rule for a tfjs optimizer, or undefined if it has none. */
 export function fusedRule(base: tf.Optimizer): Rule | undefined {
@@ -32,22 +44,39 @@ export function fusedRule(base: tf.Optimizer): Rule | undefined {
  * New values go to fresh memory that is swapped into the variable: tensors that share the old memory keep it.
  */
 export class FusedOptimizer extends PenalizedOptimizer {
-  /** Momentum, or Adam's first and second moments, `[slotCount, size]` per variable name. */
-  private readonly slots = new Map<string, Cell>();
-  /** beta^t in 32 bits, multiplied up step by step as tfjs does. */
+  static get className(): string {
+    return 'EngramFused';
+  }
+
+  static override fromConfig<T extends tf.serialization.Serializable>(
+    cls: tf.serialization.SerializableConstructor<T>,
+    config: tf.serialization.ConfigDict,
+  ): T {
+    const {base, lambda, step} = config as unknown as PenalizedConfig;
+    const options: PenaltyOptions = step ? {lambda, step} : {lambda};
+    const inner = baseOf({base, lambda});
+    const rule = fusedRule(inner);
+    if (!rule) throw noRule(inner);
+    return new (cls as unknown as typeof FusedOptimizer)(inner, null, options, rule) as unknown as T;
+  }
+
+  private readonly slots: Slots;
+  /** beta^t in 32 bits, multiplied up step by step as tfjs does; undefined: to be made from `iterations`. */
   private powers: {beta1: number; beta2: number} | undefined;
 
   constructor(
     base: tf.Optimizer,
-    memory: Memory,
+    memory: Memory | null,
     options: Readonly<PenaltyOptions>,
     private readonly rule: Rule,
   ) {
     super(base, memory, options);
+    this.slots = new Slots(suffixesOf[rule]);
   }
 
-  protected applyChecked(gradients: {name: string; tensor: tf.Tensor}[]): void {
+  protected applyChecked(gradients: readonly NamedGradient[], memory: Memory): void {
     const engine = tensorEngine();
+    const {slots, options} = this;
     const {
       learningRate,
       momentum = 0,
@@ -56,20 +85,20 @@ export class FusedOptimizer extends PenalizedOptimizer {
       beta2 = 0,
       epsilon = 0,
     } = this.base as unknown as BaseFields;
-    const {fround} = Math;
-    this.powers ??= {beta1: fround(beta1), beta2: fround(beta2)};
-    const slotCount = slotCounts[this.rule];
-    for (const {name, tensor: gradient} of gradients) {
+    const present = gradients.filter(({tensor}) => tensor != null);
+    slots.match(present.map(({name}) => variableOf(name)));
+    this.powers ??= {beta1: powerOf(beta1, this.iterations + 1), beta2: powerOf(beta2, this.iterations + 1)};
+    for (const {name, tensor: gradient} of present) {
       const theta = variableOf(name);
-      const memory = this.options.lambda === 0 ? undefined : this.memory.get(name);
+      const held = options.lambda === 0 ? undefined : memory.get(name);
       const {next} = engine.run(
         'penalized_step',
         {
           rule: this.rule,
-          penalty: this.options.step ?? 'proximal',
+          penalty: options.step ?? 'proximal',
           size: theta.size,
-          penalized: memory ? 1 : 0,
-          slotCount,
+          penalized: held ? 1 : 0,
+          slotCount: slots.count,
           nesterov: useNesterov ? 1 : 0,
           learningRate,
           momentum,
@@ -78,14 +107,14 @@ export class FusedOptimizer extends PenalizedOptimizer {
           epsilon,
           correction1: fround(1 - this.powers.beta1),
           correction2: fround(1 - this.powers.beta2),
-          lambda: this.options.lambda,
+          lambda: options.lambda,
         },
         {
           theta,
           gradient,
-          importance: memory?.importance ?? null,
-          anchor: memory?.anchor ?? null,
-          slots: slotCount > 0 ? this.slotsOf(name, slotCount * theta.size) : null,
+          importance: held?.importance ?? null,
+          anchor: held?.anchor ?? null,
+          slots: slots.of(theta),
         },
         {next: theta.shape},
       );
@@ -99,25 +128,70 @@ export class FusedOptimizer extends PenalizedOptimizer {
   }
 
   /**
-   * Forgets momentum and Adam's moments. After a task is consolidated they still point away from its anchor.
+   * The state as of this call, in tfjs' order and under its names: `iter`, then VARIABLE/momentum, or all VARIABLE/m
+   * and all VARIABLE/v. The tensors are copies that live until the next call, or `dispose()`.
    */
-  reset(): void {
-    for (const cell of this.slots.values()) cell.dispose();
-    this.slots.clear();
+  override async getWeights(): Promise<NamedTensor[]> {
+    const {iterations} = this;
+    const state = await this.slots.weights();
+    const weights = [{name: 'iter', tensor: tf.scalar(iterations, 'int32')}, ...state];
+    this.handOut(weights.map(({tensor}) => tensor));
+    return weights;
+  }
+
+  /**
+   * Takes over the state that getWeights() of such an optimizer, or of a tf.train one, gave. Training then goes on as
+   * if it had never stopped. The tensors stay the caller's.
+   *
+   * @throws EngramError ARGUMENT, SHAPE, DTYPE; nothing is changed then
+   */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    const iterations = weights.length > 0 && weights[0].tensor.size === 1 ? (await weights[0].tensor.data())[0] : -1;
+    if (!Number.isSafeInteger(iterations) || iterations < 0) {
+      throw new EngramError('ARGUMENT', {
+        expected: 'the number of iterations as the first tensor',
+        received:
+          weights.length === 0 ? 'no tensor' : `"${weights[0].name}" of [${weights[0].tensor.shape.join(', ')}]`,
+        remedy: 'Pass what getWeights() gave.',
+      });
+    }
+    await this.slots.restore(weights.slice(1));
+    this.iterations_ = iterations;
     this.powers = undefined;
   }
 
-  override dispose(): void {
-    this.reset();
-    super.dispose();
+  reset(): void {
+    this.slots.clear();
+    this.powers = undefined;
+    this.iterations_ = 0;
   }
 
-  private slotsOf(name: string, size: number): Cell {
-    let cell = this.slots.get(name);
-    if (!cell) {
-      cell = tensorEngine().cell(size);
-      this.slots.set(name, cell);
-    }
-    return cell;
+  override dispose(): void {
+    this.slots.clear();
+    super.dispose();
   }
+}
+
+tf.serialization.registerClass(
+  FusedOptimizer as unknown as tf.serialization.SerializableConstructor<tf.serialization.Serializable>,
+);
+
+/** beta^t by t - 1 multiplications in 32 bits, to the bit what as many steps arrive at. */
+function powerOf(beta: number, t: number): number {
+  const factor = fround(beta);
+  let power = factor;
+  for (let i = 1; i < t; i++) {
+    const next = fround(power * factor);
+    if (next === power) break; // 0, or the smallest numbers, where it stays
+    power = next;
+  }
+  return power;
+}
+
+function noRule(base: tf.Optimizer): EngramError {
+  return new EngramError('ARGUMENT', {
+    expected: 'SGD, momentum or Adam as base',
+    received: base.getClassName(),
+    remedy: 'Use mas.optimizer(base), which finds the way that fits the base.',
+  });
 }

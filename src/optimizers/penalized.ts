@@ -1,4 +1,4 @@
-/** Optimizers that hold parameters in proportion to their importance: the shared part and the choice between two ways. */
+/** Optimizers that hold parameters in proportion to their importance: what the two ways of doing it share. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Memory} from '../memory/memory.js';
@@ -17,40 +17,128 @@ export interface NamedGradient {
   name: string;
   tensor: tf.Tensor | null;
 }
+/** State of an optimizer under the name that tfjs gives it. */
+export interface NamedTensor {
+  name: string;
+  tensor: tf.Tensor;
+}
 
-/** An optimizer around another: the base gives the rule and its settings, the memory what must be held. */
+/** A tfjs optimizer in words: its registered class and its own settings. */
+interface OptimizerDescription {
+  className: string;
+  config: tf.serialization.ConfigDict;
+}
+/** What `getConfig()` gives and `fromConfig` takes. */
+export interface PenalizedConfig extends PenaltyOptions {
+  base: OptimizerDescription;
+}
+
+/**
+ * An optimizer around another: the base gives the rule and its settings, the memory what must be held.
+ *
+ * It keeps the contract of tfjs optimizers: `model.save(url, {includeOptimizer: true})` stores it, and
+ * `tf.loadLayersModel` brings it back, without the memory: `mas.optimizer(model.optimizer)` gives it that again.
+ */
 export abstract class PenalizedOptimizer extends tf.Optimizer {
-  static get className(): string {
-    return 'Penalized';
-  }
+  private exported: tf.Tensor[] = [];
+  protected disposed = false;
 
+  /** @param memory null for an optimizer read from a file, which refuses to step until {@link hold} is called */
   constructor(
     readonly base: tf.Optimizer,
-    protected readonly memory: Memory,
-    protected readonly options: Readonly<PenaltyOptions>,
+    private memory: Memory | null,
+    protected options: Readonly<PenaltyOptions>,
   ) {
     super();
   }
 
+  /** The base's, read at every step. Assign it or call `setLearningRate` for a schedule, here or on the base. */
+  get learningRate(): number {
+    return (this.base as unknown as {learningRate: number}).learningRate;
+  }
+  set learningRate(learningRate: number) {
+    this.setLearningRate(learningRate);
+  }
+
+  setLearningRate(learningRate: number): void {
+    const base = this.base as unknown as {learningRate: number; setLearningRate?(rate: number): void};
+    if (typeof base.setLearningRate === 'function') base.setLearningRate(learningRate);
+    else base.learningRate = learningRate;
+  }
+
+  /** True for an optimizer read from a file that no memory was given to yet. */
+  get detached(): boolean {
+    return this.memory === null;
+  }
+
+  /** Gives a detached optimizer the memory to hold. */
+  hold(memory: Memory, options: Readonly<PenaltyOptions>): void {
+    this.memory = memory;
+    this.options = options;
+  }
+
+  /** @throws EngramError UNKNOWN_VARIABLE, SHAPE, DTYPE; ARGUMENT if it is detached; no variable is changed then */
   override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
+    const {memory} = this;
+    if (!memory) {
+      throw new EngramError('ARGUMENT', {
+        expected: 'an optimizer with a memory to hold',
+        received: 'one that was read from a file',
+        remedy: 'Load the memory, then call mas.optimizer(model.optimizer) before training goes on.',
+      });
+    }
     const named: NamedGradient[] = Array.isArray(gradients)
       ? gradients
       : Object.entries(gradients).map(([name, tensor]) => ({name, tensor}));
-    const present = named.filter(({tensor}) => tensor != null) as {name: string; tensor: tf.Tensor}[];
-    for (const {name, tensor} of present) checkGradient(name, tensor);
-    this.applyChecked(present);
+    for (const {name, tensor} of named) if (tensor) checkGradient(name, tensor);
+    this.applyChecked(named, memory);
     this.incrementIterations();
   }
 
-  protected abstract applyChecked(gradients: {name: string; tensor: tf.Tensor}[]): void;
+  /** `null` stands for variables that the loss did not reach: they keep their place in the list. */
+  protected abstract applyChecked(gradients: readonly NamedGradient[], memory: Memory): void;
 
-  getConfig(): ReturnType<tf.Optimizer['getConfig']> {
-    return {...this.base.getConfig(), lambda: this.options.lambda, step: this.options.step ?? 'proximal'};
+  /**
+   * Begins anew: momentum and moments are zero and `iterations` is 0, as if just made. The base keeps its settings.
+   */
+  abstract reset(): void;
+
+  getConfig(): PenalizedConfig & tf.serialization.ConfigDict {
+    const {base, options} = this;
+    return {
+      base: {className: base.getClassName(), config: base.getConfig()},
+      lambda: options.lambda,
+      step: options.step ?? 'proximal',
+    } as unknown as PenalizedConfig & tf.serialization.ConfigDict;
   }
 
+  /** Frees state and base; a second call does nothing. */
   override dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    tf.dispose(this.exported);
     this.base.dispose();
   }
+
+  /** Keeps account of tensors handed out by getWeights(): tfjs' own `model.save` does not dispose them. */
+  protected handOut(created: tf.Tensor[]): void {
+    tf.dispose(this.exported);
+    this.exported = created;
+  }
+}
+
+/** The base that a config describes; any optimizer that is registered with tfjs. */
+export function baseOf({base}: PenalizedConfig): tf.Optimizer {
+  const known = tf.serialization.SerializationMap.getMap().classNameMap[base?.className];
+  if (!known) {
+    throw new EngramError('ARGUMENT', {
+      expected: 'the config of an optimizer whose class is registered with tf.serialization.registerClass',
+      received: String(base?.className),
+      remedy: 'Register the class of the base before the model is loaded.',
+    });
+  }
+  const [cls, fromConfig] = known;
+  return fromConfig(cls, base.config) as tf.Optimizer;
 }
 
 /** The variable that a gradient belongs to, found as tfjs' own optimizers find it. */
