@@ -24,6 +24,10 @@ const conv = (samples, size, channels, filters, kernel) => ({
   padTop: (kernel - 1) >> 1,
   padLeft: (kernel - 1) >> 1,
 });
+const depthwise = (samples, size, channels, kernel) => {
+  const {fanOut: _, ...geometry} = conv(samples, size, channels, 0, kernel);
+  return {...geometry, multiplier: 1};
+};
 const scalars = {
   learningRate: 0.01,
   momentum: 0.9,
@@ -54,6 +58,10 @@ const shapes = {
   ],
   grad_moment_dense: [['784>1024, B=128', {phi: 'abs', samples: 128, fanIn: 784, fanOut: 1024}]],
   grad_moment_sum: [['bias of 64 channels, 14x14', {phi: 'abs', samples: 64, positions: 196, fanOut: 64, scaled: 0}]],
+  grad_moment_depthwise: [
+    ['3x3 on 32 channels, 28x28', depthwise(16, 28, 32, 3)],
+    ['3x3 on 256 channels, 14x14', depthwise(8, 14, 256, 3)],
+  ],
   output_norm: [['1000 outputs', {samples: 256, outputs: 1000}]],
   count_nonfinite: [['1 Mi', {size: 1 << 20}]],
   fold: [['1 Mi', {size: 1 << 20}]],

@@ -53,6 +53,30 @@ struct grad_moment_sum_call {
   float* moment;
 };
 
+enum class grad_moment_depthwise_phi { abs, square, identity };
+struct grad_moment_depthwise_call {
+  grad_moment_depthwise_phi phi;
+  int64_t samples;
+  int64_t uses;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t inChannels;
+  int64_t multiplier;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  const float* activations;
+  const float* deltas;
+  float* moment;
+};
+
 struct output_norm_call {
   int64_t samples;
   int64_t outputs;
@@ -236,7 +260,7 @@ struct elementwise_call {
 };
 
 // Kernels of the table, and operations of the tfjs backend.
-#define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
+#define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
 #define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(elementwise)
 
 // What the checks at the N-API edge know about each argument.
@@ -288,6 +312,31 @@ constexpr BufferRow grad_moment_sum_buffers[] = {
     {"activations", BufferRow::read, BufferRow::f32, "samples x positions x fanOut x scaled", 4, {1, 2, 3, 4}},
     {"deltas", BufferRow::read, BufferRow::f32, "samples x positions x fanOut", 3, {1, 2, 3}},
     {"moment", BufferRow::read_write, BufferRow::f32, "fanOut", 1, {3}},
+};
+
+constexpr ParamRow grad_moment_depthwise_params[] = {
+    {"phi", "one of abs, square, identity", ParamRow::choice, 2},
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"uses", "a whole number (uses of the weight, laid along l)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"multiplier", "a whole number (output channels of each input channel)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow grad_moment_depthwise_buffers[] = {
+    {"activations", BufferRow::read, BufferRow::f32, "samples x uses x inHeight x inWidth x inChannels", 5, {1, 2, 3, 4, 5}},
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x uses x outHeight x outWidth x inChannels x multiplier", 6, {1, 2, 9, 10, 5, 6}},
+    {"moment", BufferRow::read_write, BufferRow::f32, "filterHeight x filterWidth x inChannels x multiplier", 4, {7, 8, 5, 6}},
 };
 
 constexpr ParamRow output_norm_params[] = {
@@ -369,6 +418,7 @@ constexpr Row kernelRows[] = {
     {"grad_moment", 17, grad_moment_params, 3, grad_moment_buffers},
     {"grad_moment_dense", 4, grad_moment_dense_params, 3, grad_moment_dense_buffers},
     {"grad_moment_sum", 5, grad_moment_sum_params, 3, grad_moment_sum_buffers},
+    {"grad_moment_depthwise", 17, grad_moment_depthwise_params, 3, grad_moment_depthwise_buffers},
     {"output_norm", 2, output_norm_params, 3, output_norm_buffers},
     {"count_nonfinite", 1, count_nonfinite_params, 2, count_nonfinite_buffers},
     {"fold", 1, fold_params, 3, fold_buffers},
@@ -556,6 +606,31 @@ static inline grad_moment_sum_call read_grad_moment_sum(const double* p, void* c
       static_cast<int64_t>(p[2]),
       static_cast<int64_t>(p[3]),
       static_cast<int64_t>(p[4]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline grad_moment_depthwise_call read_grad_moment_depthwise(const double* p, void* const* b) {
+  return {
+      static_cast<grad_moment_depthwise_phi>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),

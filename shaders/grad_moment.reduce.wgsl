@@ -1,5 +1,5 @@
-// moment[i] += sum_z partial[z,i], in the order of z: joins the slices of grad_moment, grad_moment_dense and
-// grad_moment_sum where the samples were split between workgroups.
+// moment[i] += sum_z partial[z,i], in the order of z: joins the slices of grad_moment, grad_moment_dense,
+// grad_moment_sum and grad_moment_depthwise where the samples were split between workgroups.
 
 override size: u32; // elements of moment
 override slices: u32;

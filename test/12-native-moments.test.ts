@@ -5,7 +5,7 @@ import {type Arrays, describeAddon, inDoubles, onAddon, randomArray, setups, use
 
 afterAll(useDefaults);
 
-type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum';
+type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
 type Phi = 'abs' | 'square' | 'identity';
 const phis: Phi[] = ['abs', 'square', 'identity'];
 const {abs, log2} = Math;
@@ -109,6 +109,30 @@ function convolution(
   return [params, arrays, images * out[0] * out[1]];
 }
 
+/** The same shapes with `multiplier` filters a channel, and some whose channels fill vectors and blocks. */
+const depthwiseShapes: (Omit<Shape, 'fanOut'> & {multiplier: number})[] = [
+  ...shapes.map(({fanOut, ...shape}) => ({...shape, multiplier: 1 + (fanOut % 3)})),
+  {samples: 3, size: [6, 7], channels: 64, filter: [3, 3], multiplier: 1, pad: 1},
+  {samples: 2, size: [6, 5], channels: 203, filter: [3, 3], multiplier: 1, pad: 1, stride: 2},
+  {samples: 2, size: [4, 4], channels: 2, filter: [2, 2], multiplier: 70},
+  {samples: 64, size: [16, 16], channels: 24, filter: [3, 3], multiplier: 1, pad: 2},
+  {samples: 2, size: [3, 3], channels: 5, filter: [5, 4], multiplier: 2, pad: 4},
+  {samples: 0, size: [3, 3], channels: 5, filter: [2, 2], multiplier: 2},
+  {samples: 2, size: [3, 3], channels: 5, filter: [2, 2], multiplier: 0},
+];
+
+function depthwise(
+  {multiplier, ...shape}: (typeof depthwiseShapes)[number],
+  phi: Phi,
+  seed: number,
+  scale = scales[0],
+): [Params<'grad_moment_depthwise'>, Arrays, number] {
+  const fanOut = shape.channels * multiplier;
+  const [{fanOut: _, ...params}, arrays, terms] = convolution({...shape, fanOut}, phi, seed, scale);
+  const moment = randomArray(shape.filter[0] * shape.filter[1] * fanOut, seed + 2, scale[0] * scale[1]);
+  return [{...params, multiplier}, {...arrays, moment}, terms];
+}
+
 describeAddon.each(setups)('importance on %s with %i threads', (set, threads) => {
   it('of convolutions and rows is the reference, rounded', () => {
     use(set, threads);
@@ -116,6 +140,17 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
       shapes.forEach((shape, i) => {
         for (const scale of phi === 'square' ? scales.slice(0, 1) : scales) {
           expectParity('grad_moment', ...convolution(shape, phi, i, scale));
+        }
+      });
+    }
+  });
+
+  it('of depthwise convolutions is the reference, rounded', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      depthwiseShapes.forEach((shape, i) => {
+        for (const scale of phi === 'square' ? scales.slice(0, 1) : scales) {
+          expectParity('grad_moment_depthwise', ...depthwise(shape, phi, i, scale));
         }
       });
     }
@@ -187,6 +222,13 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
         }
       }
     }
+    for (const shape of depthwiseShapes.filter(({samples, multiplier}) => samples * multiplier > 0)) {
+      const [params, arrays] = depthwise(shape, 'abs', 7);
+      arrays.deltas[0] = Number.NaN;
+      const truth = inDoubles('grad_moment_depthwise', params, arrays).moment;
+      const got = onAddon('grad_moment_depthwise', params, arrays).moment;
+      expect(Array.from(got, Number.isFinite)).toEqual(Array.from(truth, Number.isFinite));
+    }
   });
 
   it('is the same, bit for bit, on any number of threads', () => {
@@ -201,6 +243,15 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
         for (const count of [2, threads + 4]) {
           use(set, count);
           expect(onAddon('grad_moment', params, arrays).moment).toEqual(alone);
+        }
+      }
+      for (const shape of depthwiseShapes) {
+        const [params, arrays] = depthwise(shape, phi, 11);
+        use(set, 1);
+        const alone = onAddon('grad_moment_depthwise', params, arrays).moment;
+        for (const count of [2, threads + 4]) {
+          use(set, count);
+          expect(onAddon('grad_moment_depthwise', params, arrays).moment).toEqual(alone);
         }
       }
     }

@@ -1,50 +1,13 @@
 /** grad_moment, grad_moment_dense and grad_moment_sum on the GPU, over pairwise tables of shapes and options. */
 import {afterAll, expect, it} from 'vitest';
-import {bodies} from '../dist/kernels/reference/engine.js';
 import type {Params} from '../dist/kernels/table.js';
 import {describeGpu} from './gpu.js';
-import {
-  type Doubles,
-  filled,
-  type Kind,
-  kinds,
-  magnitudes,
-  onGpu,
-  pairwise,
-  parity,
-  reportParity,
-  seen,
-} from './gpu-parity.js';
+import {filled, type Kind, kinds, momentParity, onGpu, pairwise, reportParity, seen} from './gpu-parity.js';
 
 const phis = ['abs', 'square', 'identity'] as const;
 const everyKind = Object.keys(kinds) as Kind[];
 
 afterAll(() => reportParity(100));
-
-/** The moment kernels: the scale is the same kernel on absolute values (phi = abs adds what phi = identity adds). */
-async function momentParity<K extends 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum'>(
-  kernel: K,
-  params: Params<K>,
-  kind: Kind,
-  lengths: {activations: number; deltas: number; moment: number},
-  n: number,
-  times = 1,
-): Promise<void> {
-  const safe = params.phi === 'square' && kind === 'huge' ? 'normal' : kind; // 1e38 squared has no 32-bit result
-  const arrays = {
-    activations: filled(lengths.activations, n + 1, safe, 'a'),
-    deltas: filled(lengths.deltas, n + 2, safe),
-    moment: filled(lengths.moment, n + 3),
-  };
-  const scale = {
-    activations: magnitudes(arrays.activations),
-    deltas: magnitudes(arrays.deltas),
-    moment: magnitudes(arrays.moment),
-  };
-  const body = bodies[kernel] as unknown as (params: Params<K>, buffers: Doubles) => void;
-  for (let i = 0; i < times; i++) body(params, scale);
-  await parity(kernel, params, arrays, n, {moment: scale.moment}, times);
-}
 
 describeGpu('the moment kernels on the GPU', () => {
   const image = {

@@ -78,18 +78,6 @@ const cases: Record<string, Case> = {
     rules: {'one/kernel': 'dense over 4 rows a sample', 'one/bias': 'bias'},
     fallback: {'norm/gamma': /^Tile works/, 'norm/beta': /^Tile works/},
   },
-  'depthwise and separable convolutions': {
-    network: layered(
-      () => tf.layers.depthwiseConv2d({kernelSize: 3, inputShape: [6, 6, 2], activation: 'relu', name: 'depth'}),
-      () => tf.layers.separableConv2d({filters: 3, kernelSize: 2, name: 'separable'}),
-    ),
-    data: () => normal([3, 6, 6, 2], 6),
-    rules: {'depth/bias': 'bias', 'separable/pointwise_kernel': 'convolution', 'separable/bias': 'bias'},
-    fallback: {
-      'depth/depthwise_kernel': /DepthwiseConv2dNativeBackpropFilter$/,
-      'separable/depthwise_kernel': /DepthwiseConv2dNativeBackpropFilter$/,
-    },
-  },
   attention: {
     network: plain({query: [2, 4], key: [2, 4], value: [2, 3], mix: [1, 1, 1]}, (x, {query, key, value, mix}) => {
       const project = (w: tf.Tensor) => {

@@ -111,6 +111,33 @@ export async function parity<K extends KernelName>(
   }
 }
 
+type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
+
+/** Parity of a moment kernel: the scale is the same kernel on absolute values (phi = abs adds what phi = identity adds). */
+export async function momentParity<K extends MomentKernel>(
+  kernel: K,
+  params: Params<K>,
+  kind: Kind,
+  lengths: {activations: number; deltas: number; moment: number},
+  n: number,
+  times = 1,
+): Promise<void> {
+  const safe = params.phi === 'square' && kind === 'huge' ? 'normal' : kind; // 1e38 squared has no 32-bit result
+  const arrays = {
+    activations: filled(lengths.activations, n + 1, safe, 'a'),
+    deltas: filled(lengths.deltas, n + 2, safe),
+    moment: filled(lengths.moment, n + 3),
+  };
+  const scale = {
+    activations: magnitudes(arrays.activations),
+    deltas: magnitudes(arrays.deltas),
+    moment: magnitudes(arrays.moment),
+  };
+  const body = bodies[kernel] as unknown as (params: Params<K>, buffers: Doubles) => void;
+  for (let i = 0; i < times; i++) body(params, scale);
+  await parity(kernel, params, arrays, n, {moment: scale.moment}, times);
+}
+
 /** Uniform numbers in (-0.5, 0.5) from a linear congruential generator: the same on every run. */
 export function randomNumbers(seed: number): () => number {
   let state = (seed * 2654435761 + 12345) >>> 0;

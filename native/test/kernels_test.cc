@@ -166,6 +166,13 @@ void testByHand(const InstructionSet& set) {
   set.grad_moment_sum({grad_moment_sum_phi::abs, 2, 2, 2, 0, nullptr, deltas.data(), sums.data()});
   checkEqual(sums, {14, 8}, name + " grad_moment_sum by hand");
 
+  // A row of three pixels, a filter of two taps, two filters for the one channel.
+  const Floats pixels{1, -2, 3}, pairs{1, 10, 2, 20};
+  Floats filters(4, 1);
+  set.grad_moment_depthwise({grad_moment_depthwise_phi::abs, 1, 1, 1, 3, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 0, 0, pixels.data(),
+                             pairs.data(), filters.data()});
+  checkEqual(filters, {4, 31, 5, 41}, name + " grad_moment_depthwise by hand");
+
   const Floats outputs{3, 4, nan_, 1};
   Floats norms(2), seed(4);
   set.output_norm({2, 2, outputs.data(), norms.data(), seed.data()});

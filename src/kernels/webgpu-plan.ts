@@ -80,7 +80,17 @@ export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLim
     case 'grad_moment_dense':
       return momentPlan(kernel, c, limits, {fanIn: c.fanIn, positions: 1, vectorA: c.fanIn % 4 === 0});
     case 'grad_moment_sum':
-      return sumPlan(c, limits);
+      return lanesPlan(kernel, c, limits, {
+        size: c.fanOut,
+        positions: c.positions,
+        activations: read(c.scaled ? 'activations' : nothing),
+      });
+    case 'grad_moment_depthwise':
+      return lanesPlan(kernel, c, limits, {
+        size: c.filterHeight * c.filterWidth * c.inChannels * c.multiplier,
+        positions: c.inHeight * c.inWidth === 0 ? 0 : c.uses * c.outHeight * c.outWidth,
+        activations: read('activations'),
+      });
     case 'output_norm':
       return onePass(kernel, c, c.samples, limits);
     case 'count_nonfinite': {
@@ -187,28 +197,35 @@ function depth(positions: number, deepest: number): number {
 }
 
 /**
- * grad_moment_sum: 256 threads as channels x positions x samples. A lane takes at least four positions; what is left of
- * the threads takes further samples, and slices of the samples go to further workgroups until the GPU is full.
+ * grad_moment_sum and grad_moment_depthwise: 256 threads as elements of M x positions x samples. A lane takes at least
+ * four positions; what is left of the threads takes further samples, and slices of the samples go to further workgroups
+ * until the GPU is full.
  */
-function sumPlan(c: Numbers, limits: PlanLimits): Plan {
-  if (c.fanOut * c.positions * c.samples === 0) return nothingToDo;
+function lanesPlan(
+  kernel: 'grad_moment_sum' | 'grad_moment_depthwise',
+  c: Numbers,
+  limits: PlanLimits,
+  shape: {size: number; positions: number; activations: Binding},
+): Plan {
+  const {size, positions, activations} = shape;
+  if (size * positions * c.samples === 0) return nothingToDo;
   const threads = Math.min(256, limits.maxComputeInvocationsPerWorkgroup);
-  const lanesQ = Math.min(64, powerOfTwo(c.fanOut));
-  const lanesL = Math.min(threads / lanesQ, powerOfTwo(Math.ceil(c.positions / 4)));
-  const tiles = Math.ceil(c.fanOut / lanesQ);
+  const lanesQ = Math.min(64, powerOfTwo(size));
+  const lanesL = Math.min(threads / lanesQ, powerOfTwo(Math.ceil(positions / 4)));
+  const tiles = Math.ceil(size / lanesQ);
   const freeLanes = threads / (lanesQ * lanesL);
   const wanted = Math.ceil((2 * fullGpu * warp) / (threads * tiles));
-  const most = Math.max(1, Math.min(wanted, Math.floor(c.samples / freeLanes), Math.floor(scratchLimit / c.fanOut)));
+  const most = Math.max(1, Math.min(wanted, Math.floor(c.samples / freeLanes), Math.floor(scratchLimit / size)));
   const samplesPerSlice = Math.ceil(c.samples / most);
   const slices = Math.ceil(c.samples / samplesPerSlice);
   const lanesB = Math.min(freeLanes, powerOfTwo(samplesPerSlice));
   const stage: Stage = {
-    shader: 'grad_moment_sum',
+    shader: kernel,
     constants: {...c, lanesQ, lanesL, lanesB, samplesPerSlice, accumulate: Number(slices === 1)},
     workgroups: spread(tiles, slices, limits),
-    bindings: [read(c.scaled ? 'activations' : nothing), read('deltas'), readWrite(slices === 1 ? 'moment' : scratch)],
+    bindings: [activations, read('deltas'), readWrite(slices === 1 ? 'moment' : scratch)],
   };
-  return withReduction(stage, c.fanOut, slices, limits);
+  return withReduction(stage, size, slices, limits);
 }
 
 /** Adds the joining of slices behind a stage that wrote partial sums to the scratch buffer. */

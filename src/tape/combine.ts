@@ -1,7 +1,7 @@
 /** All uses of one weight as one kernel call: contributions of a sample are summed before phi, so uses lie along l. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {OperandRecord} from './record.js';
-import {type ConvolutionUse, disposeUse, type MatrixUse, type SumUse, type Use} from './rules.js';
+import {type ConvolutionUse, type DepthwiseUse, disposeUse, type MatrixUse, type SumUse, type Use} from './rules.js';
 import {engine} from './tfjs.js';
 
 /**
@@ -34,6 +34,8 @@ function merge(uses: readonly Use[], samples: number): OperandRecord | string {
       return matrixProducts(uses as MatrixUse[], samples, times);
     case '2-D convolution':
       return convolutions(uses as ConvolutionUse[], samples, times);
+    case 'depthwise convolution':
+      return depthwiseConvolutions(uses as DepthwiseUse[], samples, times);
     case 'sum':
       return sums(uses as SumUse[], samples, times);
   }
@@ -73,14 +75,30 @@ function matrixProducts(uses: readonly MatrixUse[], samples: number, times: stri
 }
 
 function convolutions(uses: readonly ConvolutionUse[], samples: number, times: string): OperandRecord | string {
-  const [{geometry}, ...others] = uses;
-  if (others.some((use) => JSON.stringify(use.geometry) !== JSON.stringify(geometry))) {
+  const stacked = stack(uses);
+  if (typeof stacked === 'string') return stacked;
+  const {geometry, count, activations, deltas} = stacked;
+  const params = {samples, uses: count, ...geometry};
+  return {kernel: 'grad_moment', params, activations, deltas, rule: `convolution${times}`};
+}
+
+function depthwiseConvolutions(uses: readonly DepthwiseUse[], samples: number, times: string): OperandRecord | string {
+  const stacked = stack(uses);
+  if (typeof stacked === 'string') return stacked;
+  const {geometry, count, activations, deltas} = stacked;
+  const params = {samples, uses: count, ...geometry};
+  return {kernel: 'grad_moment_depthwise', params, activations, deltas, rule: `depthwise convolution${times}`};
+}
+
+/** Images of all uses, as many more of each sample. */
+function stack<U extends ConvolutionUse | DepthwiseUse>(uses: readonly U[]) {
+  const geometry: U['geometry'] = uses[0].geometry;
+  if (uses.some((use) => JSON.stringify(use.geometry) !== JSON.stringify(geometry))) {
     return 'it is used in convolutions of different geometry, which are not summed per sample yet';
   }
   const activations = along(uses.map((use) => use.activations));
   const deltas = along(uses.map((use) => use.deltas));
-  const params = {samples, uses: activations.shape[1]!, ...geometry};
-  return {kernel: 'grad_moment', params, activations, deltas, rule: `convolution${times}`};
+  return {geometry, count: activations.shape[1]!, activations, deltas};
 }
 
 function sums(uses: readonly SumUse[], samples: number, times: string): OperandRecord | string {

@@ -38,6 +38,8 @@ const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Sha
   Conv2DBackpropFilter: (_, {filterShape}) => filterShape as number[],
   // The gradient of a network's own input is asked for and never used; its value is made only on demand.
   Conv2DBackpropInput: (_, {inputShape}) => inputShape as number[],
+  DepthwiseConv2dNativeBackpropFilter: (_, {filterShape}) => filterShape as number[],
+  DepthwiseConv2dNativeBackpropInput: (_, {inputShape}) => inputShape as number[],
   Sum: ({x}, {axis, keepDims}) => {
     const axes = tf.util.parseAxisParam(axis as number, x.shape);
     if (keepDims) return x.shape.map((length, i) => (axes.includes(i) ? 1 : length));

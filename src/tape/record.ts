@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type {Params} from '../kernels/table.js';
 
 /** The kernels that turn operands into moments of per-sample gradients. */
-export type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum';
+export type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
 
 interface Operand<K extends MomentKernel> {
   readonly kernel: K;

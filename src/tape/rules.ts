@@ -30,12 +30,18 @@ export interface ConvolutionUse extends Operands {
   readonly activations: tf.Tensor;
   readonly geometry: Geometry;
 }
+/** A depthwise convolution: A is [B, U, H, W, C], D is [B, U, H', W', C * multiplier]. */
+export interface DepthwiseUse extends Operands {
+  readonly kind: 'depthwise convolution';
+  readonly activations: tf.Tensor;
+  readonly geometry: Omit<Params<'grad_moment_depthwise'>, 'phi' | 'samples' | 'uses'>;
+}
 /** A bias or a scale: D is [B, L, Q], and so is A. */
 export interface SumUse extends Operands {
   readonly kind: 'sum';
 }
 /** One use of a parameter in the network. Its tensors are kept: dispose them. */
-export type Use = MatrixUse | ConvolutionUse | SumUse;
+export type Use = MatrixUse | ConvolutionUse | DepthwiseUse | SumUse;
 
 /** The operands of one use, or why there are none. */
 export function useOf(origin: Origin, deferral: Deferral, samples: number): Use | string {
@@ -57,7 +63,9 @@ function kernelUse(origin: Origin, deferral: Deferral, samples: number): Use | s
     case 'BatchMatMul':
       return matrixProduct(origin, samples);
     case 'Conv2DBackpropFilter':
-      return convolution(origin, samples);
+      return convolution(origin, samples, false);
+    case 'DepthwiseConv2dNativeBackpropFilter':
+      return convolution(origin, samples, true);
     case 'Sum':
       return sum(origin, deferral, samples);
     default:
@@ -86,44 +94,55 @@ function matrixProduct({inputs, attrs}: Origin, samples: number): Use | string {
 }
 
 /** A convolution over B·U images, sample-major: U > 1 where the network folds time into the batch. */
-function convolution({inputs, attrs}: Origin, samples: number): Use | string {
+function convolution({inputs, attrs}: Origin, samples: number, depthwise: boolean): Use | string {
   const {x, dy} = inputs;
-  if (attrs.dataFormat !== 'NHWC') return `there is no rule for convolutions in ${attrs.dataFormat} order`;
+  // A depthwise convolution knows no other order.
+  if (attrs.dataFormat !== 'NHWC' && !depthwise) {
+    return `there is no rule for convolutions in ${attrs.dataFormat} order`;
+  }
   const uses = x.shape[0] / samples;
   if (!Number.isInteger(uses)) return `${x.shape[0]} images are not a multiple of the ${samples} samples`;
+  const filterShape = attrs.filterShape as [number, number, number, number];
   const info = tf.backend_util.computeConv2DInfo(
     x.shape as [number, number, number, number],
-    attrs.filterShape as [number, number, number, number],
+    filterShape,
     attrs.strides as number,
-    1,
+    // tfjs differentiates no dilated convolution, so only depthwise ones say.
+    (attrs.dilations as number) ?? 1,
     attrs.pad as 'same',
     attrs.dimRoundingMode as undefined,
+    depthwise,
   );
   const [, height, width, fanOut] = dy.shape;
   if (info.outHeight !== height || info.outWidth !== width) return 'its convolution has an unexpected output size';
-  const {inHeight, inWidth, inChannels, filterHeight, filterWidth, strideHeight, strideWidth} = info;
-  return keepUse(() => ({
-    kind: '2-D convolution',
-    geometry: {
-      inHeight,
-      inWidth,
-      inChannels,
-      filterHeight,
-      filterWidth,
-      outHeight: height,
-      outWidth: width,
-      fanOut,
-      strideHeight,
-      strideWidth,
-      // tfjs differentiates no dilated convolution.
-      dilationHeight: 1,
-      dilationWidth: 1,
-      padTop: info.padInfo.top,
-      padLeft: info.padInfo.left,
-    },
-    activations: tf.reshape(x, [samples, uses, inHeight, inWidth, inChannels]),
-    deltas: tf.reshape(dy, [samples, uses, height, width, fanOut]),
-  }));
+  const {inHeight, inWidth, inChannels, strideHeight, strideWidth, dilationHeight, dilationWidth} = info;
+  const geometry = {
+    inHeight,
+    inWidth,
+    inChannels,
+    filterHeight: filterShape[0],
+    filterWidth: filterShape[1],
+    outHeight: height,
+    outWidth: width,
+    strideHeight,
+    strideWidth,
+    dilationHeight,
+    dilationWidth,
+    padTop: info.padInfo.top,
+    padLeft: info.padInfo.left,
+  };
+  return keepUse(() => {
+    const activations = tf.reshape(x, [samples, uses, inHeight, inWidth, inChannels]);
+    const deltas = tf.reshape(dy, [samples, uses, height, width, fanOut]);
+    return depthwise
+      ? {
+          kind: 'depthwise convolution',
+          geometry: {...geometry, multiplier: fanOut / inChannels},
+          activations,
+          deltas,
+        }
+      : {kind: '2-D convolution', geometry: {...geometry, fanOut}, activations, deltas};
+  });
 }
 
 /** gradient [Q] = sum over some axes of x, among them the sample's; x may be a product A·D that was put off. */

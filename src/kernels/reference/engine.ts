@@ -8,6 +8,7 @@ import {count_nonfinite} from './count_nonfinite.js';
 import {fold} from './fold.js';
 import {grad_moment} from './grad_moment.js';
 import {grad_moment_dense} from './grad_moment_dense.js';
+import {grad_moment_depthwise} from './grad_moment_depthwise.js';
 import {grad_moment_sum} from './grad_moment_sum.js';
 import {merge} from './merge.js';
 import {output_norm} from './output_norm.js';
@@ -19,6 +20,7 @@ export const bodies: {[K in KernelName]: Body<K>} = {
   grad_moment,
   grad_moment_dense,
   grad_moment_sum,
+  grad_moment_depthwise,
   output_norm,
   count_nonfinite,
   fold,
