@@ -7,17 +7,19 @@ export type Inputs = tf.Tensor | tf.Tensor[];
 
 /** Nested numbers, as `tf.tensor` takes them. */
 type NestedArray = number[] | NestedArray[];
+/** One tensor per input by the input's name, as `model.fit` and data sets for networks of several inputs have it. */
+type NamedInputs = {[inputName: string]: tf.Tensor};
 /** A batch as iterables and data sets give it; of `{xs, ys}` only `xs` is used, since importance needs no labels. */
-export type BatchLike = Inputs | NestedArray | {xs: Inputs; ys?: unknown};
+export type BatchLike = Inputs | NamedInputs | NestedArray | {xs: Inputs | NamedInputs; ys?: unknown};
 /** The part of `tf.data.Dataset` that is used. */
 interface DatasetLike {
   iterator(): Promise<{next(): Promise<{value: unknown; done: boolean}>}>;
 }
 /**
- * Unlabelled samples: a tensor `[N, ...]` (several for a network of several inputs), a nested array, a
- * `tf.data.Dataset` of batches, or a sync or async iterable of batches.
+ * Unlabelled samples: a tensor `[N, ...]` (for a network of several inputs a list of them, or an object by the inputs'
+ * names), a nested array, a `tf.data.Dataset` of batches, or a sync or async iterable of batches.
  */
-export type Samples = Inputs | NestedArray | DatasetLike | AsyncIterable<BatchLike> | Iterable<BatchLike>;
+export type Samples = Inputs | NamedInputs | NestedArray | DatasetLike | AsyncIterable<BatchLike> | Iterable<BatchLike>;
 
 export interface Batch {
   readonly x: Inputs;
@@ -29,11 +31,14 @@ const isTensors = (value: unknown): value is tf.Tensor[] =>
   Array.isArray(value) && value.length > 0 && value.every((item) => item instanceof tf.Tensor);
 const isInputs = (value: unknown): value is Inputs => value instanceof tf.Tensor || isTensors(value);
 const isDataset = (value: object): value is DatasetLike => typeof (value as DatasetLike).iterator === 'function';
+const isNamed = (value: unknown): value is NamedInputs =>
+  typeof value === 'object' && value !== null && !isInputs(value) && isTensors(Object.values(value));
 const listOf = (x: Inputs): tf.Tensor[] => (Array.isArray(x) ? x : [x]);
 
 /** Number of samples if it is known before the data is read. */
 export function totalSamples(data: Samples): number | undefined {
   if (isInputs(data)) return listOf(data)[0].shape[0];
+  if (isNamed(data)) return Object.values(data)[0].shape[0];
   return Array.isArray(data) ? data.length : undefined;
 }
 
@@ -42,12 +47,14 @@ export function totalSamples(data: Samples): number | undefined {
  * directly or yielded by an iterable) are never disposed; elements of a `tf.data.Dataset` are, as `fitDataset` does.
  *
  * @param inputShapes per input, the shape with `null` for the batch axis and unknown sizes; checked if given
+ * @param inputNames names of the inputs in their order, for data that come by name
  * @throws EngramError SHAPE, DTYPE or ARGUMENT
  */
 export async function* batches(
   data: Samples,
   batchSize: number,
   inputShapes?: readonly (readonly (number | null)[])[],
+  inputNames?: readonly string[],
 ): AsyncGenerator<Batch> {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new EngramError('ARGUMENT', {
@@ -56,21 +63,23 @@ export async function* batches(
       remedy: 'Leave it out for the default of 64.',
     });
   }
-  if (isInputs(data)) {
-    yield* split(data, batchSize, inputShapes);
+  if (isInputs(data) || isNamed(data)) {
+    yield* fromElement(data, batchSize, inputShapes, inputNames);
   } else if (Array.isArray(data) && isNumbers(data)) {
     yield* fromArray(data, batchSize, inputShapes);
   } else if (typeof data === 'object' && data !== null && isDataset(data)) {
     const iterator = await data.iterator();
     for (let item = await iterator.next(); !item.done; item = await iterator.next()) {
       try {
-        yield* fromElement(item.value, batchSize, inputShapes);
+        yield* fromElement(item.value, batchSize, inputShapes, inputNames);
       } finally {
         tf.dispose(item.value as tf.TensorContainer);
       }
     }
   } else if (typeof data === 'object' && data !== null && (Symbol.asyncIterator in data || Symbol.iterator in data)) {
-    for await (const element of data as AsyncIterable<BatchLike>) yield* fromElement(element, batchSize, inputShapes);
+    for await (const element of data as AsyncIterable<BatchLike>) {
+      yield* fromElement(element, batchSize, inputShapes, inputNames);
+    }
   } else {
     throw unusable(data);
   }
@@ -86,11 +95,27 @@ function* fromElement(
   element: unknown,
   batchSize: number,
   inputShapes: readonly (readonly (number | null)[])[] | undefined,
+  inputNames: readonly string[] | undefined,
 ): Generator<Batch> {
-  const x = (element as {xs?: unknown} | null)?.xs ?? element;
+  // A network may have an input that is itself called xs: then the element is its inputs.
+  const x = inputNames?.includes('xs') ? element : ((element as {xs?: unknown} | null)?.xs ?? element);
   if (isInputs(x)) yield* split(x, batchSize, inputShapes);
+  else if (isNamed(x)) yield* split(inOrder(x, inputNames), batchSize, inputShapes);
   else if (Array.isArray(x) && isNumbers(x)) yield* fromArray(x, batchSize, inputShapes);
   else throw unusable(x);
+}
+
+function inOrder(x: NamedInputs, inputNames: readonly string[] | undefined): Inputs {
+  const names = Object.keys(x);
+  if (!inputNames || inputNames.length !== names.length || inputNames.some((name) => !(name in x))) {
+    throw new EngramError('ARGUMENT', {
+      expected: inputNames ? `inputs by the names ${inputNames.join(', ')}` : 'inputs as a tensor or a list of tensors',
+      received: `an object of ${names.join(', ')}`,
+      remedy: 'Name every input of a tf.LayersModel as model.inputNames does; other networks take tensors or a list.',
+    });
+  }
+  const list = inputNames.map((name) => x[name]);
+  return list.length === 1 ? list[0] : list;
 }
 
 function* fromArray(

@@ -104,7 +104,7 @@ export async function estimateImportance(
   let count = 0;
   try {
     signal?.throwIfAborted();
-    for await (const batch of batches(data, batchSize, inputShapes(networkLike))) {
+    for await (const batch of batches(data, batchSize, inputShapes(networkLike), inputNames(networkLike))) {
       try {
         inputCheck.add(batch);
         await addBatch(tape, batch, accumulation, parameters, signal);
@@ -176,6 +176,11 @@ async function addBatch(
 function inputShapes(network: NetworkLike): (number | null)[][] | undefined {
   const inputs = (network as {inputs?: {shape: (number | null)[]}[]}).inputs;
   return Array.isArray(inputs) ? inputs.map((input) => input.shape) : undefined;
+}
+
+function inputNames(network: NetworkLike): string[] | undefined {
+  const {inputNames} = network as {inputNames?: string[]};
+  return Array.isArray(inputNames) ? inputNames : undefined;
 }
 
 /** Counts NaN and Infinity in the data by their bits; a network may hide them (relu(NaN) can be 0 on a GPU). */
