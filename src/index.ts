@@ -1,5 +1,6 @@
 /** Engram: continual learning for TensorFlow.js with exact per-sample importance. */
 export {EngramError, type ErrorCode} from './errors.js';
+export type {AttachReport} from './memory/attach.js';
 export type {BatchLike, Inputs, Samples} from './memory/batches.js';
 export {
   type EstimateOptions,
@@ -9,9 +10,14 @@ export {
   type ParameterReport,
   type Progress,
 } from './memory/estimate.js';
+export type {MemorySettings} from './memory/file.js';
+export type {VariableNames} from './memory/match.js';
 export type {MergeRule} from './memory/memory.js';
+export type {LoadReport} from './memory/persist.js';
+export type {ByteStore, MemoryStorage} from './memory/storage.js';
 export type {ConsolidationCallback} from './methods/callback.js';
 export {
+  type AttachOptions,
   type ConsolidateOptions,
   MemoryAwareSynapses,
   type MemoryAwareSynapsesOptions,

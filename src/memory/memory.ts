@@ -9,10 +9,18 @@ import {tensorEngine} from '../kernels/tensors.js';
  */
 export type MergeRule = 'sum' | 'ema' | 'mean' | 'max';
 
-interface Entry {
+/** What is held for one variable. The tensors have its shape and belong to the memory. */
+export interface Entry {
   readonly importance: tf.Tensor;
   readonly anchor: tf.Tensor;
   readonly tasks: number;
+}
+
+/** What a file holds for a variable that no network of this process has had yet. Its name is of another process. */
+export interface Elsewhere {
+  readonly name: string;
+  readonly original: string;
+  readonly entry: Entry;
 }
 
 /** Weights of stored and incoming importance when task number `tasks + 1` arrives. */
@@ -23,7 +31,8 @@ function mergeWeights(rule: MergeRule, tasks: number): {stored: number; incoming
 }
 
 export class Memory {
-  private entries = new Map<string, Entry>();
+  private entries: ReadonlyMap<string, Entry> = new Map();
+  private waiting: readonly Elsewhere[] = [];
   private disposed = false;
 
   /** Omega by variable name. The tensors belong to the memory and live until the next task is consolidated. */
@@ -46,6 +55,27 @@ export class Memory {
   get(name: string): {importance: tf.Tensor; anchor: tf.Tensor} | undefined {
     this.throwIfDisposed();
     return this.entries.get(name);
+  }
+
+  /** Everything held, by variable name of this process. */
+  all(): ReadonlyMap<string, Entry> {
+    this.throwIfDisposed();
+    return this.entries;
+  }
+
+  /** What waits for its variable; see {@link Elsewhere}. */
+  get elsewhere(): readonly Elsewhere[] {
+    this.throwIfDisposed();
+    return this.waiting;
+  }
+
+  /** Takes over other contents, whose tensors must be kept; what is no longer among them is freed. */
+  replace(entries: ReadonlyMap<string, Entry>, elsewhere: readonly Elsewhere[]): void {
+    const before = [...this.all().values(), ...this.waiting.map(({entry}) => entry)];
+    const after = new Set([...entries.values(), ...elsewhere.map(({entry}) => entry)]);
+    this.entries = entries;
+    this.waiting = elsewhere;
+    for (const entry of before) if (!after.has(entry)) tf.dispose([entry.importance, entry.anchor]);
   }
 
   /**
@@ -83,8 +113,7 @@ export class Memory {
 
   /** Frees all tensors; a second call does nothing. */
   dispose(): void {
-    for (const {importance, anchor} of this.entries.values()) tf.dispose([importance, anchor]);
-    this.entries.clear();
+    if (!this.disposed) this.replace(new Map(), []);
     this.disposed = true;
   }
 

@@ -96,7 +96,7 @@ export function readSafetensors(file: Uint8Array): SafetensorsFile {
  */
 export function floatsOf(name: string, {dtype, bytes}: RawTensor): Float32Array {
   if (dtype !== 'F32') throw damaged(`"${name}" to be of dtype F32`, dtype);
-  return new Float32Array(bytes.slice().buffer);
+  return new Float32Array(new Uint8Array(bytes).buffer); // slice() of a Node Buffer would not copy
 }
 
 function decode(bytes: Uint8Array): string {

@@ -1,13 +1,19 @@
 /** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
 import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
+import {tensorEngine} from '../kernels/tensors.js';
+import {type AttachReport, attachMemory} from '../memory/attach.js';
 import type {Samples} from '../memory/batches.js';
 import {type EstimateOptions, estimateImportance, type ImportanceReport} from '../memory/estimate.js';
+import type {MemorySettings} from '../memory/file.js';
+import {identify, type VariableId, type VariableNames} from '../memory/match.js';
 import {Memory, type MergeRule, normalize} from '../memory/memory.js';
+import {type LoadReport, memoryFromBytes, memoryToBytes} from '../memory/persist.js';
+import {fetchBytes, type MemoryStorage, storeBytes} from '../memory/storage.js';
 import {type OptimizerConfig, penalizedOptimizer} from '../optimizers/make.js';
 import type {PenalizedOptimizer, PenaltyOptions} from '../optimizers/penalized.js';
 import {penalty} from '../optimizers/penalty.js';
-import {asNetwork, type Network, type NetworkLike} from '../tape/index.js';
+import {asNetwork, type NetworkLike} from '../tape/index.js';
 import {ConsolidationCallback} from './callback.js';
 
 /** Picks variables: names, a pattern on names, or a function of the variable. */
@@ -37,6 +43,15 @@ export interface ConsolidateOptions extends EstimateOptions {
   resetOptimizer?: boolean;
 }
 
+export interface AttachOptions {
+  /** What names cannot tell: variable of the network -> held variable that it continues, or null for a new one. */
+  names?: VariableNames;
+  /** Variables of the network that are held; default the constructor's choice. */
+  include?: VariableFilter;
+  /** Variables of the network that are left free; default the constructor's choice. */
+  exclude?: VariableFilter;
+}
+
 /**
  * Holds each parameter of a network in proportion to how much the network's function depends on it.
  *
@@ -49,8 +64,10 @@ export interface ConsolidateOptions extends EstimateOptions {
  * ```
  */
 export class MemoryAwareSynapses {
-  private readonly network: Network;
-  private readonly variables: tf.Variable[];
+  private variables: tf.Variable[];
+  /** Names and shapes of `variables`, in order; and of all that this memory ever was about in this process. */
+  private ids: VariableId[];
+  private readonly knownIds = new Map<string, VariableId>();
   private readonly options: Readonly<MemoryAwareSynapsesOptions>;
   private readonly memory = new Memory();
   private readonly optimizers: PenalizedOptimizer[] = [];
@@ -61,15 +78,16 @@ export class MemoryAwareSynapses {
    * @throws EngramError ARGUMENT, UNKNOWN_VARIABLE
    */
   constructor(
-    private readonly networkLike: NetworkLike,
+    private networkLike: NetworkLike,
     options: MemoryAwareSynapsesOptions,
   ) {
     checkLambda(options?.lambda);
     checkChoice('output', options.output, ['logits', 'output']);
     checkChoice('accumulate', options.accumulate, ['sum', 'ema', 'mean', 'max']);
     this.options = {...options};
-    this.network = asNetwork(networkLike);
-    this.variables = chooseVariables(this.network.variables, options.include, options.exclude);
+    this.variables = chooseVariables(asNetwork(networkLike).variables, options.include, options.exclude);
+    this.ids = identify(networkLike, this.variables);
+    for (const id of this.ids) this.knownIds.set(id.name, id);
   }
 
   /** Omega by variable name: mean per-sample |gradient|, in units of ||F||^2 per unit of the parameter. */
@@ -97,13 +115,7 @@ export class MemoryAwareSynapses {
    * signal's reason. The memory is then as it was.
    */
   async consolidate(data: Samples, options: ConsolidateOptions = {}): Promise<ImportanceReport> {
-    if (this.consolidating) {
-      throw new EngramError('BUSY', {
-        expected: 'one consolidation at a time',
-        received: 'a second call while the first runs',
-        remedy: 'Await the first one.',
-      });
-    }
+    this.refuseIfBusy();
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before any work is done
@@ -151,6 +163,92 @@ export class MemoryAwareSynapses {
     const optimizer = penalizedOptimizer(base, this.memory, step ? {lambda, step} : {lambda});
     this.optimizers.push(optimizer);
     return optimizer;
+  }
+
+  /**
+   * Goes on with another network: what both have stays held, and {@link consolidate}, {@link penalty} and the optimizers
+   * are about the new one. A variable of the network continues what the memory holds
+   *
+   * 1. as `names` says;
+   * 2. under the same name, which in one process is the same variable;
+   * 3. under the same original name, as `head/kernel_1` continues `head/kernel`: a copy of a layer;
+   * 4. if there is none of these, as the counterpart in the network so far: original name without the numbers of
+   *    TensorFlow.js, then order (`dense_Dense4/kernel` continues `dense_Dense2/kernel`);
+   * 5. what {@link load} found to be of other networks: under the same name, if that is not a numbered one.
+   *
+   * Where this leaves a doubt it throws, and `names` decides. Other variables begin at Omega = 0 and are reported as
+   * `fresh`; what the network lacks stays held as it is, for the network that has it. A last axis may have grown: the
+   * new part begins at Omega = 0, with its present value as anchor.
+   *
+   * @returns what continues what
+   * @throws EngramError SHAPE for any other change of shape, UNKNOWN_VARIABLE with the variables of both sides,
+   * ARGUMENT, BUSY, DISPOSED. Nothing is then changed.
+   */
+  attach(networkLike: NetworkLike, options: AttachOptions = {}): AttachReport {
+    this.refuseIfBusy();
+    const {include = this.options.include, exclude = this.options.exclude} = options;
+    const variables = chooseVariables(asNetwork(networkLike).variables, include, exclude);
+    const ids = identify(networkLike, variables);
+    const report = attachMemory(this.memory, this.holdings, variables, ids, options.names);
+    this.networkLike = networkLike;
+    this.variables = variables;
+    this.ids = ids;
+    for (const id of ids) this.knownIds.set(id.name, id);
+    return report;
+  }
+
+  /**
+   * Writes importance, anchors and task counts as a safetensors file (src/memory/file.ts lists its contents). In Node a
+   * `file://` is replaced as one step: a crash leaves the old file or the new one, whole.
+   *
+   * @param place `file://path`, another tf.io scheme such as `indexeddb://name`, a `tf.io.IOHandler`, or an object
+   * `{write(bytes), read()}`
+   * @throws EngramError DATA_FILE if it cannot be written, ARGUMENT, DISPOSED
+   */
+  async save(place: MemoryStorage): Promise<void> {
+    await storeBytes(place, await memoryToBytes(this.memory, this.holdings, this.settings));
+  }
+
+  /**
+   * Replaces this memory's contents by those of a file that {@link save} wrote, perhaps in another process. The network
+   * must be the one that was attached when it was saved, with the parameters that it then had (save and load those with
+   * `model.save` and `setWeights`); what was held for other networks waits until {@link attach} brings them.
+   *
+   * TensorFlow.js numbers names anew in every process. Variables are found by the first of these ways that finds, with
+   * its shape, every variable that holds something: the same names; the same original names (`head/kernel` as
+   * `head/kernel_1`); original names without those numbers, in the order of the network. `names` overrides.
+   *
+   * @returns what was found where, and the file's settings; lambda may differ from the constructor's, which is used
+   * @throws EngramError DATA_FILE for a missing or damaged file, SHAPE, UNKNOWN_VARIABLE with the variables of both
+   * sides, ARGUMENT for other settings, BUSY, DISPOSED. Nothing is then changed.
+   */
+  async load(place: MemoryStorage, {names}: Pick<AttachOptions, 'names'> = {}): Promise<LoadReport> {
+    this.refuseIfBusy();
+    this.consolidating = true;
+    try {
+      void this.memory.importance; // throws DISPOSED before anything is read
+      return memoryFromBytes(this.memory, await fetchBytes(place), this.ids, this.settings, names);
+    } finally {
+      this.consolidating = false;
+    }
+  }
+
+  private get holdings() {
+    return {network: this.ids, known: this.knownIds};
+  }
+
+  private get settings(): MemorySettings {
+    const {lambda, accumulate = 'sum', output = 'logits', normalize = false} = this.options;
+    return {method: 'mas', lambda, accumulate, output, normalize, engine: tensorEngine().name};
+  }
+
+  private refuseIfBusy(): void {
+    if (!this.consolidating) return;
+    throw new EngramError('BUSY', {
+      expected: 'one consolidation or load at a time',
+      received: 'a second call while the first runs',
+      remedy: 'Await the first one.',
+    });
   }
 
   /** Frees importance and anchors; the network and its optimizers are the caller's. A second call does nothing. */
