@@ -149,15 +149,29 @@ export class Memory {
 
 /**
  * Divides importance by its mean over all parameters, so that one lambda suits every task and network.
- * Importance that is zero everywhere is returned unchanged. The given tensors are disposed.
+ * Importance that is zero everywhere, or too small for that, is returned unchanged, and so is none at all. The given
+ * tensors are disposed.
+ *
+ * @throws EngramError NON_FINITE if the sum exceeds 32 bits
  */
 export async function normalize(importance: Map<string, tf.Tensor>): Promise<Map<string, tf.Tensor>> {
+  if (importance.size === 0) return importance; // no variable on the path to the outputs
   const total = tf.tidy(() => tf.addN([...importance.values()].map((omega) => tf.sum(omega))));
   const size = [...importance.values()].reduce((n, omega) => n + omega.size, 0);
   const [sum] = await total.data();
   total.dispose();
-  if (sum === 0) return importance;
-  const scaled = new Map([...importance].map(([name, omega]) => [name, tf.mul(omega, size / sum)]));
-  tf.dispose([...importance.values()]);
-  return scaled;
+  const factor = Math.fround(size / sum);
+  if (factor === Number.POSITIVE_INFINITY) return importance;
+  try {
+    if (!Number.isFinite(sum)) {
+      throw new EngramError('NON_FINITE', {
+        expected: 'importance whose sum is a finite 32-bit float',
+        received: String(sum),
+        remedy: 'Scale the outputs of the network down, or leave normalize out.',
+      });
+    }
+    return new Map([...importance].map(([name, omega]) => [name, tf.mul(omega, factor)]));
+  } finally {
+    tf.dispose([...importance.values()]);
+  }
 }
