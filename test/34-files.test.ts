@@ -102,6 +102,7 @@ describe('memory files', () => {
       accumulate: 'mean',
       output: 'logits',
       normalize: 'true',
+      samples: '24',
       'variable.0.shape': '4,4',
       'variable.0.tasks': '2',
       'variable.0.network': 'true',
@@ -130,77 +131,39 @@ describe('memory files', () => {
     model.dispose();
   });
 
-  it('are found by another process that numbers names differently', async () => {
-    const {model, mas} = await consolidated();
+  it('are found by another process that numbers names differently', () => {
     const path = fresh();
-    await mas.save(`file://${path}`);
-    const weights = await Promise.all(model.getWeights().map(async (w) => [w.shape, [...(await w.data())]]));
-    const x = samples();
-    await mas.consolidate(x);
-    const expected = await contents(mas);
-    // Earlier layers shift the numbers by one: the names overlap, and equal names mean different layers.
-    const script = `
-      import * as tf from '@tensorflow/tfjs';
-      import {MemoryAwareSynapses} from 'engram';
-      tf.layers.dense({units: 1, inputShape: [1]}).build([null, 1]);
-      const model = tf.sequential({layers: [
-        tf.layers.dense({inputShape: [4], units: 4, activation: 'tanh'}),
-        tf.layers.dense({units: 4, activation: 'tanh'}), tf.layers.dense({units: 3})]});
-      model.setWeights(${JSON.stringify(weights)}.map(([shape, values]) => tf.tensor(values, shape)));
-      const mas = new MemoryAwareSynapses(model, ${JSON.stringify(options)});
-      const {matched} = await mas.load('file://${path}');
-      await mas.consolidate(tf.tensor(${JSON.stringify([...(await x.data())])}, [12, 4]));
-      const values = (map) => Promise.all([...map.values()].map(async (t) => [...await t.data()]));
-      console.log(JSON.stringify({matched: [...matched], importance: await values(mas.importance),
-        anchor: await values(mas.anchor), tasks: [...mas.tasks.values()]}));`;
-    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const {matched, ...found} = JSON.parse(printed.trim().split('\n').at(-1)!);
-    expect(found).toEqual(expected);
-    const number = (name: string) => Number(/(\d+)\//.exec(name)![1]);
-    expect(matched.some(([now, then]: string[]) => number(now) !== number(then))).toBe(true);
-    x.dispose();
-    mas.dispose();
-    model.dispose();
-  });
-
-  it('make training and consolidating go on as if never saved', async () => {
-    const run = async (between: (mas: MemoryAwareSynapses, model: tf.Sequential) => Promise<MemoryAwareSynapses>) => {
-      const model = network(5);
-      let mas = new MemoryAwareSynapses(model, {lambda: 3});
-      const x = samples();
-      const y = tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat();
-      const train = () => {
-        const optimizer = mas.optimizer(tf.train.adam(0.01));
-        const loss = () => tf.losses.softmaxCrossEntropy(y, model.apply(x) as tf.Tensor) as tf.Scalar;
-        for (let i = 0; i < 10; i++) optimizer.minimize(loss);
-        optimizer.dispose();
-      };
-      train();
-      await mas.consolidate(x);
-      mas = await between(mas, model);
-      train();
-      await mas.consolidate(x);
-      const weights = await Promise.all(model.getWeights().map(async (w) => [...(await w.data())]));
-      const result = {weights, ...(await contents(mas))};
-      tf.dispose([x, y]);
-      mas.dispose();
-      model.dispose();
-      return result;
+    // Earlier layers shift the numbers by one: the names overlap, and equal names mean different layers of one shape.
+    const run = (shift: number) => {
+      const script = `
+        import * as tf from '@tensorflow/tfjs';
+        import {MemoryAwareSynapses} from 'engram';
+        for (let i = 0; i < ${shift}; i++) tf.layers.dense({units: 1});
+        const kernelInitializer = tf.initializers.glorotUniform({seed: 4});
+        const model = tf.sequential({layers: [
+          tf.layers.dense({inputShape: [4], units: 4, activation: 'tanh', kernelInitializer}),
+          tf.layers.dense({units: 4, activation: 'tanh', kernelInitializer}), tf.layers.dense({units: 3, kernelInitializer})]});
+        const mas = new MemoryAwareSynapses(model, ${JSON.stringify(options)});
+        const x = tf.randomNormal([12, 4], 0, 1, 'float32', 7);
+        if (${shift}) await mas.load('file://${path}');
+        else await mas.consolidate(x).then(() => mas.save('file://${path}'));
+        await mas.consolidate(x);
+        const values = (map) => Promise.all([...map.values()].map(async (t) => [...await t.data()]));
+        console.log(JSON.stringify({names: [...mas.importance.keys()], importance: await values(mas.importance),
+          anchor: await values(mas.anchor), tasks: [...mas.tasks.values()]}));`;
+      const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      return JSON.parse(printed.trim().split('\n').at(-1)!);
     };
-    const uninterrupted = await run(async (mas) => mas);
-    const resumed = await run(async (mas, model) => {
-      const path = fresh();
-      await mas.save(`file://${path}`);
-      mas.dispose();
-      const other = new MemoryAwareSynapses(model, {lambda: 3});
-      await other.load(`file://${path}`);
-      return other;
-    });
-    expect(resumed).toEqual(uninterrupted);
+    const {names, ...saved} = run(0);
+    const {names: namesLater, ...loaded} = run(1);
+    expect(namesLater.filter((name: string) => names.includes(name))).toHaveLength(4);
+    expect(namesLater).not.toEqual(names);
+    expect(saved.tasks).toEqual([2, 2, 2, 2, 2, 2]);
+    expect(loaded).toEqual(saved);
   });
 
   it('are refused with both sides named when the network is another one; the memory stays', async () => {
@@ -339,6 +302,7 @@ describe('memory files', () => {
       ['a newer version', 'DATA_FILE', meta('format_version', '2')],
       ['a name twice', 'DATA_FILE', meta('variable.1.name', name)],
       ['a broken shape', 'DATA_FILE', meta('variable.0.shape', '4,x')],
+      ['a broken number of samples', 'DATA_FILE', meta('samples', '1e3')],
       ['a broken count', 'DATA_FILE', meta('variable.0.tasks', '-1')],
       ['a broken flag', 'DATA_FILE', meta('variable.0.network', 'yes')],
       ['another method', 'ARGUMENT', meta('method', 'ewc')],
@@ -430,6 +394,20 @@ describe('memory files', () => {
       }
     }
     expect(interrupted, 'kills that came during a write').toBeGreaterThan(0);
+  });
+
+  it.skipIf(process.platform === 'win32')('leave the old one whole, and no remains, when there is no room', () => {
+    const path = fresh();
+    const module = pathToFileURL(join(root, 'dist/memory/node-file.js')).href;
+    const script = `
+      import {writeWhole} from '${module}';
+      await writeWhole('file://${path}', new Uint8Array(1000).fill(1));
+      await writeWhole('file://${path}', new Uint8Array(1_000_000).fill(2)).catch(({code}) => console.log(code));`;
+    // A largest file size stands in for a full disk: writing stops halfway through with an error.
+    const shell = 'trap "" XFSZ; ulimit -f 100; exec "$0" --input-type=module -e "$1"';
+    expect(execFileSync('bash', ['-c', shell, process.execPath, script], {encoding: 'utf8'}).trim()).toBe('DATA_FILE');
+    expect([...readFileSync(path)]).toEqual(Array(1000).fill(1));
+    expect(readdirSync(folder).filter((entry) => entry.endsWith('.tmp'))).toEqual([]);
   });
 
   it('are neither written nor read after dispose, nor read during a consolidation', async () => {

@@ -5,6 +5,7 @@
  *
  *     format = engram-memory   format_version = 1   engram = 0.1.0   engine = native
  *     method = mas   lambda = 1   accumulate = sum   output = logits   normalize = false
+ *     samples = 60000                  that were measured, over all tasks
  *     variable.0.name   variable.0.original_name   variable.0.shape = 784,100
  *     variable.0.tasks = 2             tasks consolidated; with 0 there are no tensors
  *     variable.0.network = true        belongs to the network in use when saved; false: to another, such as another head
@@ -38,6 +39,7 @@ export interface StoredVariable extends VariableId {
 
 export interface MemoryFile {
   readonly settings: MemorySettings;
+  readonly samples: number;
   readonly variables: readonly StoredVariable[];
 }
 
@@ -45,11 +47,12 @@ const format = 'engram-memory';
 const formatVersion = '1';
 
 /** @throws EngramError ARGUMENT for a variable name that no file can hold */
-export function encodeMemory({settings, variables}: MemoryFile): Uint8Array<ArrayBuffer> {
+export function encodeMemory({settings, samples, variables}: MemoryFile): Uint8Array<ArrayBuffer> {
   const metadata = new Map([
     ['format', format],
     ['format_version', formatVersion],
     ['engram', version],
+    ['samples', String(samples)],
     ...Object.entries(settings).map(([key, value]): [string, string] => [key, String(value)]),
   ]);
   const tensors = new Map<string, FloatTensor>();
@@ -109,7 +112,7 @@ export function decodeMemory(bytes: Uint8Array): MemoryFile {
   }
   const known = 2 * variables.filter(({held}) => held).length;
   if (tensors.size !== known) throw damaged(`${known} tensors`, `${tensors.size}`);
-  return {settings, variables};
+  return {settings, samples: integer(text('samples')), variables};
 }
 
 function heldOf(file: SafetensorsFile, name: string, shape: number[]) {

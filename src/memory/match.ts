@@ -29,12 +29,19 @@ export function identify(network: NetworkLike, variables: readonly tf.Variable[]
  */
 export function unnumbered(original: string): string {
   if (/^\d+$/.test(original)) return '';
-  return original.replace(/[^/]+/g, (part) => {
-    const [, before, layer] = /^(.*_)([A-Z][A-Za-z0-9]*?)\d+$/.exec(part) ?? [];
-    // A layer that was not named is called by its class in snake case, its class, and a count.
-    const automatic = layer !== undefined && before.replaceAll('_', '').endsWith(layer.toLowerCase());
-    return automatic ? before + layer : part;
-  });
+  return original.split('/').map(withoutCount).join('/');
+}
+
+/** A layer that was not named is called by its class in snake case, its class, and a count: `dense_Dense4`. */
+function withoutCount(part: string): string {
+  // By hand: a pattern would backtrack over hostile names of a file.
+  let end = part.length;
+  while (end > 0 && part[end - 1] >= '0' && part[end - 1] <= '9') end--;
+  const underscore = part.lastIndexOf('_', end);
+  const layer = part.slice(underscore + 1, end);
+  if (end === part.length || underscore < 1 || !/^[A-Z][A-Za-z0-9]*$/.test(layer)) return part;
+  const snake = part.slice(0, underscore).replaceAll('_', '');
+  return snake.endsWith(layer.toLowerCase()) ? part.slice(0, end) : part;
 }
 
 /** Whether the name was chosen by TensorFlow.js, so that an equal name in another process means nothing. */
@@ -62,7 +69,11 @@ export function pairUp<T extends VariableId>(
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
   return groups;
 }
 

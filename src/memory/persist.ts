@@ -15,6 +15,8 @@ export interface LoadReport {
   elsewhere: readonly string[];
   /** Settings of the memory that was saved; of these lambda and engine may differ from the present ones. */
   settings: MemorySettings;
+  /** Samples that were measured, over all tasks. */
+  samples: number;
 }
 
 /**
@@ -26,6 +28,7 @@ export async function memoryToBytes(
   memory: Memory,
   {network, known}: Holdings,
   settings: MemorySettings,
+  samples: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const entries = new Map(memory.all());
   const rows: (Omit<StoredVariable, 'held'> & {entry: Entry | undefined})[] = [];
@@ -54,7 +57,7 @@ export async function memoryToBytes(
       };
       variables.push({...row, held: values});
     }
-    return encodeMemory({settings, variables});
+    return encodeMemory({settings, samples, variables});
   } finally {
     for (const tensors of held) if (tensors) tf.dispose([tensors.importance, tensors.anchor]);
   }
@@ -118,5 +121,6 @@ export function memoryFromBytes(
     fresh: present.filter(({name}) => !entries.has(name)).map(({name}) => name),
     elsewhere: elsewhere.map(({name}) => name),
     settings: file.settings,
+    samples: file.samples,
   };
 }

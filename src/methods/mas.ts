@@ -72,6 +72,8 @@ export class MemoryAwareSynapses {
   private readonly memory = new Memory();
   private readonly optimizers: PenalizedOptimizer[] = [];
   private consolidating = false;
+  /** Samples measured over all tasks, for the file. */
+  private samples = 0;
 
   /**
    * @param networkLike a `tf.LayersModel`, or `{forward, variables}` for plain tfjs-core code
@@ -124,6 +126,7 @@ export class MemoryAwareSynapses {
       const {importance, report} = await estimateImportance(this.networkLike, data, settings);
       const finished = this.options.normalize ? await normalize(importance) : importance;
       this.memory.consolidate(finished, variables, this.options.accumulate ?? 'sum');
+      this.samples += report.samples;
       if (options.resetOptimizer ?? true) for (const optimizer of this.optimizers) optimizer.reset();
       return report;
     } finally {
@@ -206,7 +209,7 @@ export class MemoryAwareSynapses {
    * @throws EngramError DATA_FILE if it cannot be written, ARGUMENT, DISPOSED
    */
   async save(place: MemoryStorage): Promise<void> {
-    await storeBytes(place, await memoryToBytes(this.memory, this.holdings, this.settings));
+    await storeBytes(place, await memoryToBytes(this.memory, this.holdings, this.settings, this.samples));
   }
 
   /**
@@ -227,7 +230,9 @@ export class MemoryAwareSynapses {
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before anything is read
-      return memoryFromBytes(this.memory, await fetchBytes(place), this.ids, this.settings, names);
+      const report = memoryFromBytes(this.memory, await fetchBytes(place), this.ids, this.settings, names);
+      this.samples = report.samples;
+      return report;
     } finally {
       this.consolidating = false;
     }

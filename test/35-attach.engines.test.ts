@@ -1,11 +1,15 @@
 /** One memory, many networks: a head for each task, a network that grows, a copy, one built anew; never a silent mix. */
 import * as tf from '@tensorflow/tfjs';
-import {beforeEach, describe, expect, it} from 'vitest';
+import {beforeAll, beforeEach, expect, it} from 'vitest';
 import {EngramError, MemoryAwareSynapses} from '../dist/index.js';
 import {unnumbered} from '../dist/memory/match.js';
+import {describeEngine, engineName} from './engine.js';
 import {variablesOf} from './networks.js';
 
-const x = tf.randomNormal([10, 4], 0, 1, 'float32', 3);
+let x: tf.Tensor;
+beforeAll(() => {
+  x = tf.randomNormal([10, 4], 0, 1, 'float32', 3);
+});
 let counter = 0;
 beforeEach(() => {
   counter++;
@@ -51,7 +55,7 @@ function errorOf(work: () => unknown): EngramError {
   throw new Error('nothing was thrown');
 }
 
-describe('attach', () => {
+describeEngine(`attach on ${engineName}`, () => {
   for (const accumulate of ['sum', 'ema', 'mean', 'max'] as const) {
     it(`keeps the heads of other tasks bit for bit over three tasks: ${accumulate}`, async () => {
       const trunk = newTrunk();
@@ -306,8 +310,16 @@ describe('attach', () => {
       ['block2/kernel', 'block2/kernel'],
       ['head_1/kernel', 'head_1/kernel'],
       ['my_Net2/w', 'my_Net2/w'],
+      ['_Dense1/w', '_Dense1/w'],
+      ['Dense1', 'Dense1'],
+      ['1/2', '1/2'],
+      ['', ''],
     ]) {
       expect(unnumbered(name)).toBe(base);
     }
+    const hostile = `${'_A'.repeat(500_000)}1`;
+    const started = performance.now();
+    expect(unnumbered(hostile)).toBe(hostile);
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
