@@ -23,6 +23,7 @@ export {
   type MemoryAwareSynapsesOptions,
   type VariableFilter,
 } from './methods/mas.js';
+export {AdamW} from './optimizers/adamw.js';
 export type {OptimizerConfig} from './optimizers/make.js';
 export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';
 export type {Network, NetworkLike, Seed} from './tape/index.js';

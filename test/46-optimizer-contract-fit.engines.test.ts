@@ -1,7 +1,7 @@
 /** model.compile and model.fit with every base: lambda 0 is tf.train's own training, a large lambda holds. */
 import * as tf from '@tensorflow/tfjs';
 import {expect, it} from 'vitest';
-import {MemoryAwareSynapses} from '../dist/index.js';
+import {AdamW, MemoryAwareSynapses} from '../dist/index.js';
 import {describeEngine, engineName} from './engine.js';
 
 const bases: Record<string, () => tf.Optimizer> = {
@@ -9,6 +9,7 @@ const bases: Record<string, () => tf.Optimizer> = {
   momentum: () => tf.train.momentum(0.02, 0.9),
   nesterov: () => tf.train.momentum(0.02, 0.9, true),
   adam: () => tf.train.adam(0.02),
+  adamw: () => new AdamW(0.02, 0.1),
   rmsprop: () => tf.train.rmsprop(0.005),
 };
 

@@ -1,7 +1,7 @@
 /** Training that is interrupted and resumed from saved state is the uninterrupted training, bit for bit. */
 import * as tf from '@tensorflow/tfjs';
 import {expect, it} from 'vitest';
-import {MemoryAwareSynapses, type PenalizedOptimizer} from '../dist/index.js';
+import {AdamW, MemoryAwareSynapses, type PenalizedOptimizer} from '../dist/index.js';
 import {Memory} from '../dist/memory/memory.js';
 import {penalizedOptimizer} from '../dist/optimizers/make.js';
 import {describeEngine, engineName} from './engine.js';
@@ -18,6 +18,7 @@ const bases: Record<string, () => tf.Optimizer> = {
   momentum: () => tf.train.momentum(0.02, 0.9),
   nesterov: () => tf.train.momentum(0.02, 0.9, true),
   adam: () => tf.train.adam(0.03),
+  adamw: () => new AdamW(0.03, 0.2),
   rmsprop: () => tf.train.rmsprop(0.01),
 };
 

@@ -1,7 +1,7 @@
 /** The contract of tfjs optimizers: config, named state, iterations, schedules; and state goes in and out as tfjs' own. */
 import * as tf from '@tensorflow/tfjs';
 import {afterEach, expect, it} from 'vitest';
-import {EngramError, MemoryAwareSynapses, type PenalizedOptimizer} from '../dist/index.js';
+import {AdamW, EngramError, MemoryAwareSynapses, type PenalizedOptimizer} from '../dist/index.js';
 import {describeEngine, engineName} from './engine.js';
 
 const used: {dispose(): void}[] = [];
@@ -57,6 +57,7 @@ const fused: Record<string, () => tf.Optimizer> = {
   sgd: () => tf.train.sgd(0.1),
   momentum: () => tf.train.momentum(0.02, 0.8, true),
   adam: () => tf.train.adam(0.02, 0.8, 0.99),
+  adamw: () => new AdamW(0.02, 0.3, 0.8, 0.99),
 };
 const all: Record<string, () => tf.Optimizer> = {
   ...fused,
@@ -167,6 +168,59 @@ describeEngine(`the optimizer contract on ${engineName}`, () => {
       for (const [i, value] of expected.entries()) expect(Math.abs(got[i] - value)).toBeLessThan(2e-6);
     });
   }
+
+  it('AdamW is the published step: decay first, then Adam', async () => {
+    const start = [0.5, -1, 2];
+    const [rate, decay, beta1, beta2, epsilon] = [0.02, 0.3, 0.8, 0.99, 1e-7];
+    const expected = start.map((theta) => {
+      let [now, m, v] = [theta, 0, 0];
+      for (let t = 1; t <= 20; t++) {
+        const g = 2 * (now - 1);
+        m = beta1 * m + (1 - beta1) * g;
+        v = beta2 * v + (1 - beta2) * g * g;
+        now -= rate * decay * now + (rate * m) / (1 - beta1 ** t) / (Math.sqrt(v / (1 - beta2 ** t)) + epsilon);
+      }
+      return now;
+    });
+    for (const make of [
+      (_: MemoryAwareSynapses) => new AdamW(rate, decay, beta1, beta2, epsilon),
+      (mas: MemoryAwareSynapses) =>
+        mas.optimizer({kind: 'adamw', learningRate: rate, weightDecay: decay, beta1, beta2, epsilon}),
+    ]) {
+      const {a, mas, step} = problem();
+      step(own(make(mas)), 20);
+      for (const [i, value] of (await a.data()).entries()) expect(Math.abs(value - expected[i])).toBeLessThan(1e-5);
+    }
+  });
+
+  it('what is held firmly does not shrink under weight decay', async () => {
+    const w = own(tf.variable(tf.tensor2d([[1], [-0.5]])));
+    const forward = (x: tf.Tensor | tf.Tensor[]) => tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D);
+    const mas = own(new MemoryAwareSynapses({forward, variables: [w]}, {lambda: 1e9}));
+    await mas.consolidate(own(tf.ones([3, 2])));
+    const optimizer = own(mas.optimizer(new AdamW(0.1, 0.5)));
+    const {numTensors} = tf.memory();
+    for (let i = 0; i < 30; i++) optimizer.minimize(() => tf.sum(tf.square(tf.sub(w, 3))) as tf.Scalar, false, [w]);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    for (const [i, value] of (await w.data()).entries()) expect(Math.abs(value - [1, -0.5][i])).toBeLessThan(1e-6);
+  });
+
+  it('rmsprop: variables that a loss does not reach keep their place in its state', async () => {
+    const results: number[][] = [];
+    for (const wrapped of [false, true]) {
+      const variables = [1, 2, 3].map((value) => own(tf.variable(tf.fill([2], value))));
+      const forward = (x: tf.Tensor | tf.Tensor[]) => tf.mul(x as tf.Tensor, variables[0]);
+      const mas = own(new MemoryAwareSynapses({forward, variables}, {lambda: 1}));
+      const optimizer = own(wrapped ? mas.optimizer(tf.train.rmsprop(0.1)) : tf.train.rmsprop(0.1));
+      const loss = (used: tf.Variable[]) =>
+        tf.addN(used.map((v, i) => tf.sum(tf.mul(tf.square(v), i + 1)))) as tf.Scalar;
+      for (const used of [[variables[0], variables[2]], variables, [variables[1]]]) {
+        optimizer.minimize(() => loss(used), false, variables);
+      }
+      results.push((await Promise.all(variables.map(async (v) => Array.from(await v.data())))).flat());
+    }
+    expect(results[1]).toEqual(results[0]);
+  });
 
   it('begins anew around Adamax too, whose state tfjs does not tell', async () => {
     const {mas, step, a} = problem();

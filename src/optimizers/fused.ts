@@ -1,9 +1,10 @@
-/** SGD, momentum and Adam with the penalty inside one kernel: task gradient, penalty and update in one pass. */
+/** SGD, momentum, Adam and AdamW with the penalty inside one kernel: task gradient, penalty and update in one pass. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
 import {tensorEngine} from '../kernels/tensors.js';
 import type {Memory} from '../memory/memory.js';
+import {decayed} from './adamw.js';
 import {
   baseOf,
   type NamedGradient,
@@ -25,9 +26,10 @@ interface BaseFields {
   beta1?: number;
   beta2?: number;
   epsilon?: number;
+  weightDecay?: number;
 }
 
-const ruleOf: Readonly<Record<string, Rule>> = {SGD: 'sgd', Momentum: 'momentum', Adam: 'adam'};
+const ruleOf: Readonly<Record<string, Rule>> = {SGD: 'sgd', Momentum: 'momentum', Adam: 'adam', EngramAdamW: 'adam'};
 /** The state of each rule, under the names that tfjs gives it. */
 const suffixesOf: Readonly<Record<Rule, readonly string[]>> = {sgd: [], momentum: ['momentum'], adam: ['m', 'v']};
 const {fround} = Math;
@@ -84,6 +86,7 @@ export class FusedOptimizer extends PenalizedOptimizer {
       beta1 = 0,
       beta2 = 0,
       epsilon = 0,
+      weightDecay = 0,
     } = this.base as unknown as BaseFields;
     const present = gradients.filter(({tensor}) => tensor != null);
     slots.match(present.map(({name}) => variableOf(name)));
@@ -91,6 +94,8 @@ export class FusedOptimizer extends PenalizedOptimizer {
     for (const {name, tensor: gradient} of present) {
       const theta = variableOf(name);
       const held = options.lambda === 0 ? undefined : memory.get(name);
+      // Before the step, so that the pull towards the anchor has the last word.
+      const start = weightDecay === 0 ? theta : decayed(theta, learningRate, weightDecay);
       const {next} = engine.run(
         'penalized_step',
         {
@@ -110,7 +115,7 @@ export class FusedOptimizer extends PenalizedOptimizer {
           lambda: options.lambda,
         },
         {
-          theta,
+          theta: start,
           gradient,
           importance: held?.importance ?? null,
           anchor: held?.anchor ?? null,
@@ -120,6 +125,7 @@ export class FusedOptimizer extends PenalizedOptimizer {
       );
       theta.assign(next);
       next.dispose();
+      if (start !== theta) start.dispose();
     }
     this.powers = {
       beta1: fround(this.powers.beta1 * fround(beta1)),
@@ -190,7 +196,7 @@ function powerOf(beta: number, t: number): number {
 
 function noRule(base: tf.Optimizer): EngramError {
   return new EngramError('ARGUMENT', {
-    expected: 'SGD, momentum or Adam as base',
+    expected: 'SGD, momentum, Adam or AdamW as base',
     received: base.getClassName(),
     remedy: 'Use mas.optimizer(base), which finds the way that fits the base.',
   });

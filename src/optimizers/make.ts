@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Memory} from '../memory/memory.js';
+import {AdamW} from './adamw.js';
 import {AdditiveOptimizer} from './additive.js';
 import {FusedOptimizer, fusedRule} from './fused.js';
 import type {PenalizedOptimizer, PenaltyOptions} from './penalized.js';
@@ -10,7 +11,8 @@ import type {PenalizedOptimizer, PenaltyOptions} from './penalized.js';
 export type OptimizerConfig =
   | {kind: 'sgd'; learningRate: number}
   | {kind: 'momentum'; learningRate: number; momentum: number; useNesterov?: boolean}
-  | {kind: 'adam'; learningRate?: number; beta1?: number; beta2?: number; epsilon?: number};
+  | {kind: 'adam'; learningRate?: number; beta1?: number; beta2?: number; epsilon?: number}
+  | {kind: 'adamw'; learningRate?: number; weightDecay?: number; beta1?: number; beta2?: number; epsilon?: number};
 
 /**
  * An optimizer that trains like `base` and holds `memory`. One that was read from a file together with its model is
@@ -46,7 +48,7 @@ export function penalizedOptimizer(
 function refuseProximal(base: tf.Optimizer, step: PenaltyOptions['step']): void {
   if (step !== 'proximal') return;
   throw new EngramError('ARGUMENT', {
-    expected: 'SGD, momentum or Adam for a proximal step',
+    expected: 'SGD, momentum, Adam or AdamW for a proximal step',
     received: base.getClassName(),
     remedy: 'Use step: "explicit", which works with every optimizer.',
   });
@@ -63,9 +65,11 @@ function makeOptimizer(config: OptimizerConfig): tf.Optimizer {
       return tf.train.momentum(config.learningRate, config.momentum, config.useNesterov);
     case 'adam':
       return tf.train.adam(config.learningRate, config.beta1, config.beta2, config.epsilon);
+    case 'adamw':
+      return new AdamW(config.learningRate, config.weightDecay, config.beta1, config.beta2, config.epsilon);
     default:
       throw new EngramError('ARGUMENT', {
-        expected: 'a tf.train optimizer or {kind: "sgd" | "momentum" | "adam", ...}',
+        expected: 'a tf.train optimizer or {kind: "sgd" | "momentum" | "adam" | "adamw", ...}',
         received: JSON.stringify(config) ?? String(config),
         remedy: 'For example mas.optimizer(tf.train.adam(1e-3)).',
       });

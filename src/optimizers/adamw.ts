@@ -1,0 +1,55 @@
+/** Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), which TensorFlow.js lacks. */
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * theta <- (1 - learningRate * weightDecay) theta, then Adam's step on the task gradient: PyTorch's AdamW. It works by
+ * itself, and as base of `mas.optimizer`, where the memory pulls after the decay: what is held firmly does not shrink.
+ */
+export class AdamW extends tf.AdamOptimizer {
+  static override get className(): string {
+    return 'EngramAdamW';
+  }
+
+  static override fromConfig<T extends tf.serialization.Serializable>(
+    cls: tf.serialization.SerializableConstructor<T>,
+    config: tf.serialization.ConfigDict,
+  ): T {
+    const {learningRate, weightDecay, beta1, beta2, epsilon} = config as Record<string, number>;
+    return new (cls as unknown as typeof AdamW)(learningRate, weightDecay, beta1, beta2, epsilon) as unknown as T;
+  }
+
+  constructor(
+    learningRate = 0.001,
+    /** Share of a parameter that a step at learning rate 1 takes away. Read at every step. */
+    public weightDecay = 0.01,
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon?: number,
+  ) {
+    super(learningRate, beta1, beta2, epsilon);
+  }
+
+  override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
+    const reached = Array.isArray(gradients)
+      ? gradients.filter(({tensor}) => tensor != null).map(({name}) => name)
+      : Object.keys(gradients).filter((name) => gradients[name] != null);
+    for (const name of reached) {
+      const theta: tf.Variable = tf.engine().registeredVariables[name];
+      tf.tidy(() => theta.assign(decayed(theta, this.learningRate, this.weightDecay)));
+    }
+    super.applyGradients(gradients as {name: string; tensor: tf.Tensor}[]);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {...super.getConfig(), weightDecay: this.weightDecay};
+  }
+}
+
+/** (1 - learningRate * weightDecay) theta, as a new tensor. */
+export function decayed(theta: tf.Tensor, learningRate: number, weightDecay: number): tf.Tensor {
+  return tf.mul(theta, 1 - learningRate * weightDecay);
+}
+
+tf.serialization.registerClass(
+  AdamW as unknown as tf.serialization.SerializableConstructor<tf.serialization.Serializable>,
+);
