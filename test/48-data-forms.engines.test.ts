@@ -142,6 +142,11 @@ describeEngine(`forms of data on ${engineName}`, () => {
     const mas = new MemoryAwareSynapses(model, {lambda: 1});
     await mas.consolidate(x, {batchSize: 10, onProgress: (progress) => seen.push({...progress})});
     expect(seen.map((p) => [p.samples, p.total])).toEqual([10, 20, 23].map((n) => [n, samples]));
+    for (const [i, {seconds, secondsLeft, samples: done}] of seen.entries()) {
+      expect(seconds).toBeGreaterThan(i === 0 ? 0 : seen[i - 1].seconds);
+      expect(secondsLeft).toBeCloseTo((seconds / done) * (samples - done), 6);
+    }
+    expect(seen[2].secondsLeft).toBe(0);
     seen.length = 0;
     await mas.consolidate(values, {batchSize: 20, onProgress: (progress) => seen.push({...progress})});
     expect(seen.map((p) => [p.samples, p.total])).toEqual([20, 23].map((n) => [n, samples]));
@@ -151,6 +156,7 @@ describeEngine(`forms of data on ${engineName}`, () => {
       {onProgress: (progress) => seen.push({...progress})},
     );
     expect(seen.map((p) => [p.samples, p.total])).toEqual([9, 10, 23].map((n) => [n, undefined]));
+    expect(seen.map((p) => p.secondsLeft)).toEqual([undefined, undefined, undefined]);
     mas.dispose();
   });
 

@@ -12,6 +12,10 @@ export interface Progress {
   samples: number;
   /** Samples in all, where the data tells before it is read. */
   total: number | undefined;
+  /** Seconds since the start. */
+  seconds: number;
+  /** Seconds to go at the pace so far, where the total is known. */
+  secondsLeft: number | undefined;
 }
 
 export interface EstimateOptions {
@@ -111,7 +115,7 @@ export async function estimateImportance(
       } finally {
         batch.dispose();
       }
-      onProgress?.({samples: accumulation.samples, total});
+      onProgress?.(progressOf(accumulation.samples, total, started));
       if (++count % 64 === 0) await inputCheck.throwIfNonfinite();
       if (performance.now() - yielded > yieldEvery) {
         await tf.nextFrame();
@@ -170,6 +174,12 @@ async function addBatch(
   } finally {
     record.dispose();
   }
+}
+
+function progressOf(samples: number, total: number | undefined, started: number): Progress {
+  const seconds = (performance.now() - started) / 1000;
+  const secondsLeft = total === undefined ? undefined : (seconds / Math.max(samples, 1)) * (total - samples);
+  return {samples, total, seconds, secondsLeft};
 }
 
 /** Input shapes of a LayersModel, `null` for the batch axis; undefined for a plain function, which checks for itself. */
