@@ -140,11 +140,12 @@ function matchShared(
   // The same layer in a copy of the network. But where a trunk is shared, a second head of the same name and shape may
   // as well be another head as a copy, and must not inherit what the first one holds without being told so.
   const copies = pairUp(stored, open, ({original}) => original);
-  for (const [name, held] of copies) {
-    const alive = tf.engine().registeredVariables[held.name] !== undefined;
-    const now = open.find((variable) => variable.name === name)!;
-    if (exact.size > 0 && alive && now.shape.join() === held.shape.join()) {
-      throw unknown(all, present, `"${name}", which may be "${held.name}" or another head of that name`);
+  for (const now of open) {
+    const held = copies.get(now.name) ?? stored.find(({original}) => original === now.original);
+    if (!held) continue;
+    const another = exact.size > 0 && isAlive(held) && now.shape.join() === held.shape.join();
+    if (another || !copies.has(now.name)) {
+      throw unknown(all, present, `"${now.name}", which may be "${held.name}" or another head of that name`);
     }
   }
   take(copies);
@@ -175,3 +176,5 @@ function matchShared(
   }
   return inOrder(present, pairs);
 }
+
+const isAlive = ({name}: VariableId): boolean => tf.engine().registeredVariables[name] !== undefined;

@@ -192,7 +192,7 @@ export class MemoryAwareSynapses {
     const {include = this.options.include, exclude = this.options.exclude} = options;
     const variables = chooseVariables(asNetwork(networkLike).variables, include, exclude);
     const ids = identify(networkLike, variables);
-    const report = attachMemory(this.memory, this.holdings, variables, ids, options.names);
+    const report = attachMemory(this.memory, {network: this.ids, known: this.knownIds}, variables, ids, options.names);
     this.networkLike = networkLike;
     this.variables = variables;
     this.ids = ids;
@@ -209,7 +209,10 @@ export class MemoryAwareSynapses {
    * @throws EngramError DATA_FILE if it cannot be written, ARGUMENT, DISPOSED
    */
   async save(place: MemoryStorage): Promise<void> {
-    await storeBytes(place, await memoryToBytes(this.memory, this.holdings, this.settings, this.samples));
+    await storeBytes(
+      place,
+      await memoryToBytes(this.memory, {network: this.ids, known: this.knownIds}, this.settings, this.samples),
+    );
   }
 
   /**
@@ -236,10 +239,6 @@ export class MemoryAwareSynapses {
     } finally {
       this.consolidating = false;
     }
-  }
-
-  private get holdings() {
-    return {network: this.ids, known: this.knownIds};
   }
 
   private get settings(): MemorySettings {
