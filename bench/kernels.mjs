@@ -62,6 +62,9 @@ const shapes = {
     ['3x3 on 32 channels, 28x28', depthwise(16, 28, 32, 3)],
     ['3x3 on 256 channels, 14x14', depthwise(8, 14, 256, 3)],
   ],
+  grad_moment_gather: [
+    ['10000 rows of 128, 64 x 200 ids', {phi: 'abs', samples: 64, positions: 200, rows: 10_000, fanOut: 128}],
+  ],
   output_norm: [['1000 outputs', {samples: 256, outputs: 1000}]],
   count_nonfinite: [['1 Mi', {size: 1 << 20}]],
   fold: [['1 Mi', {size: 1 << 20}]],
@@ -78,6 +81,8 @@ function allocate(spec, params) {
   return Object.fromEntries(
     Object.entries(spec.buffers).map(([name, buffer]) => {
       const length = bufferLength(buffer, params);
+      if (buffer.dtype === 'i32')
+        return [name, Int32Array.from({length}, (_, i) => ((i * 2654435761) >>> 8) % params.rows)];
       if (buffer.dtype === 'u32') return [name, new Uint32Array(length)];
       return [
         name,

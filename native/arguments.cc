@@ -149,10 +149,10 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
   Memory memories[mostBuffers];
   for (int i = 0; i < row.bufferCount; ++i) {
     const BufferRow& buffer = row.buffers[i];
-    const bool f32 = buffer.type == BufferRow::f32;
+    constexpr napi_typedarray_type types[] = {napi_float32_array, napi_uint32_array, napi_int32_array};
+    constexpr const char* typeNames[] = {"Float32Array", "Uint32Array", "Int32Array"};  // both by BufferRow::Type
     const std::string name = kernel + "." + buffer.name;
-    memories[i] = memoryOf(env, values[i], f32 ? napi_float32_array : napi_uint32_array, name,
-                           f32 ? "Float32Array" : "Uint32Array");
+    memories[i] = memoryOf(env, values[i], types[buffer.type], name, typeNames[buffer.type]);
     double length = 1;
     for (int j = 0; j < buffer.factorCount; ++j) length *= arguments.params[buffer.factors[j]];
     if (static_cast<double>(memories[i].bytes / sizeof(float)) != length) {

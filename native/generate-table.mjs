@@ -9,7 +9,7 @@ import {table} from '../dist/kernels/table.js';
 
 const keywords = new Set(['explicit']);
 const word = (name) => (keywords.has(name) ? `${name}_` : name);
-const dtypes = {f32: 'float', u32: 'uint32_t'};
+const dtypes = {f32: 'float', u32: 'uint32_t', i32: 'int32_t'};
 
 /** A buffer of the same name as a parameter gets an underscore. */
 const member = (spec, buffer) => (buffer in spec.params ? `${buffer}_` : buffer);

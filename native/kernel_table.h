@@ -77,6 +77,18 @@ struct grad_moment_depthwise_call {
   float* moment;
 };
 
+enum class grad_moment_gather_phi { abs, square, identity };
+struct grad_moment_gather_call {
+  grad_moment_gather_phi phi;
+  int64_t samples;
+  int64_t positions;
+  int64_t rows;
+  int64_t fanOut;
+  const int32_t* ids;
+  const float* deltas;
+  float* moment;
+};
+
 struct output_norm_call {
   int64_t samples;
   int64_t outputs;
@@ -260,7 +272,7 @@ struct elementwise_call {
 };
 
 // Kernels of the table, and operations of the tfjs backend.
-#define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
+#define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(grad_moment_gather) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
 #define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(elementwise)
 
 // What the checks at the N-API edge know about each argument.
@@ -337,6 +349,19 @@ constexpr BufferRow grad_moment_depthwise_buffers[] = {
     {"activations", BufferRow::read, BufferRow::f32, "samples x uses x inHeight x inWidth x inChannels", 5, {1, 2, 3, 4, 5}},
     {"deltas", BufferRow::read, BufferRow::f32, "samples x uses x outHeight x outWidth x inChannels x multiplier", 6, {1, 2, 9, 10, 5, 6}},
     {"moment", BufferRow::read_write, BufferRow::f32, "filterHeight x filterWidth x inChannels x multiplier", 4, {7, 8, 5, 6}},
+};
+
+constexpr ParamRow grad_moment_gather_params[] = {
+    {"phi", "one of abs, square, identity", ParamRow::choice, 2},
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"positions", "a whole number (ids a sample)", ParamRow::size, 4294967295.0},
+    {"rows", "a whole number (rows of the table)", ParamRow::size, 4294967295.0},
+    {"fanOut", "a whole number (columns of the table)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow grad_moment_gather_buffers[] = {
+    {"ids", BufferRow::read, BufferRow::i32, "samples x positions", 2, {1, 2}},
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x positions x fanOut", 3, {1, 2, 4}},
+    {"moment", BufferRow::read_write, BufferRow::f32, "rows x fanOut", 2, {3, 4}},
 };
 
 constexpr ParamRow output_norm_params[] = {
@@ -419,6 +444,7 @@ constexpr Row kernelRows[] = {
     {"grad_moment_dense", 4, grad_moment_dense_params, 3, grad_moment_dense_buffers},
     {"grad_moment_sum", 5, grad_moment_sum_params, 3, grad_moment_sum_buffers},
     {"grad_moment_depthwise", 17, grad_moment_depthwise_params, 3, grad_moment_depthwise_buffers},
+    {"grad_moment_gather", 5, grad_moment_gather_params, 3, grad_moment_gather_buffers},
     {"output_norm", 2, output_norm_params, 3, output_norm_buffers},
     {"count_nonfinite", 1, count_nonfinite_params, 2, count_nonfinite_buffers},
     {"fold", 1, fold_params, 3, fold_buffers},
@@ -632,6 +658,19 @@ static inline grad_moment_depthwise_call read_grad_moment_depthwise(const double
       static_cast<int64_t>(p[15]),
       static_cast<int64_t>(p[16]),
       static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline grad_moment_gather_call read_grad_moment_gather(const double* p, void* const* b) {
+  return {
+      static_cast<grad_moment_gather_phi>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int32_t*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),
   };

@@ -14,7 +14,7 @@ struct ParamRow {
 struct BufferRow {
   const char* name;
   enum Access { read, read_write, write } access;
-  enum Type { f32, u32 } type;
+  enum Type { f32, u32, i32 } type;
   const char* length;  // for messages: "samples x outputs"
   int factorCount;
   int factors[8];  // parameters whose product is the length in elements

@@ -5,7 +5,7 @@ import {Worker} from 'node:worker_threads';
 import {expect, it} from 'vitest';
 import {backendTable, operationNames} from '../dist/backends/native-table.js';
 import {EngramError} from '../dist/errors.js';
-import type {HostArray} from '../dist/kernels/engine.js';
+import type {HostArray, HostInput} from '../dist/kernels/engine.js';
 import {kernelNames, row} from '../dist/kernels/table.js';
 import {addon, describeAddon, engine} from './native.js';
 
@@ -74,6 +74,13 @@ describeAddon('the edge of the addon', () => {
 
   it('accepts what fits', () => {
     engine.run('grad_moment_dense', dense, good());
+  });
+
+  it('takes ids as Int32Array alone', () => {
+    const params = {phi: 'abs', samples: 1, positions: 2, rows: 3, fanOut: 1} as const;
+    const run = (ids: HostInput) => engine.run('grad_moment_gather', params, {ids, deltas: f32(2), moment: f32(3)});
+    run(Int32Array.of(2, -1));
+    for (const ids of [new Uint32Array(2), f32(2)]) expect(refusal(() => run(ids)).code).toBe('DTYPE');
   });
 
   it.each([

@@ -1,11 +1,21 @@
 /** Importance kernels of the addon against the reference in 64 bits, on every instruction set of this machine. */
 import {afterAll, expect, it} from 'vitest';
-import type {Params} from '../dist/kernels/table.js';
-import {type Arrays, describeAddon, inDoubles, onAddon, randomArray, setups, use, useDefaults} from './native.js';
+import type {KernelName, Params} from '../dist/kernels/table.js';
+import {
+  type Arrays,
+  describeAddon,
+  inDoubles,
+  onAddon,
+  randomArray,
+  randomIds,
+  setups,
+  use,
+  useDefaults,
+} from './native.js';
 
 afterAll(useDefaults);
 
-type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
+type MomentKernel = Extract<KernelName, `grad_moment${string}`>;
 type Phi = 'abs' | 'square' | 'identity';
 const phis: Phi[] = ['abs', 'square', 'identity'];
 const {abs, log2} = Math;
@@ -133,6 +143,33 @@ function depthwise(
   return [{...params, multiplier}, {...arrays, moment}, terms];
 }
 
+/** Samples, ids a sample, rows, columns. */
+const tables: [number, number, number, number][] = [
+  [1, 1, 1, 1],
+  [3, 5, 4, 7],
+  [7, 33, 300, 64],
+  [2, 40, 70_000, 2],
+  [64, 100, 50, 130],
+  [9, 1000, 3, 10],
+  [2, 40, 100, 65],
+  [0, 5, 4, 3],
+  [5, 0, 4, 3],
+  [5, 3, 4, 0],
+];
+function lookups(
+  [samples, positions, rows, fanOut]: (typeof tables)[number],
+  phi: Phi,
+  seed: number,
+): [Params<'grad_moment_gather'>, Arrays, number] {
+  const places = samples * positions;
+  const arrays = {
+    ids: randomIds(places, rows, seed),
+    deltas: randomArray(places * fanOut, seed + 1),
+    moment: randomArray(rows * fanOut, seed + 2),
+  };
+  return [{phi, samples, positions, rows, fanOut}, arrays, places];
+}
+
 describeAddon.each(setups)('importance on %s with %i threads', (set, threads) => {
   it('of convolutions and rows is the reference, rounded', () => {
     use(set, threads);
@@ -154,6 +191,15 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
         }
       });
     }
+  });
+
+  it('of embeddings is the reference, rounded; ids beyond the rows count nowhere', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      for (const [seed, shape] of tables.entries()) expectParity('grad_moment_gather', ...lookups(shape, phi, seed));
+    }
+    const none: [number, number, number, number] = [2, 3, 0, 4];
+    expectParity('grad_moment_gather', ...lookups(none, 'abs', 1));
   });
 
   it('of dense layers is the reference, rounded', () => {
@@ -245,14 +291,22 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
           expect(onAddon('grad_moment', params, arrays).moment).toEqual(alone);
         }
       }
-      for (const shape of depthwiseShapes) {
-        const [params, arrays] = depthwise(shape, phi, 11);
+      const onThreads = (run: () => Arrays) => {
         use(set, 1);
-        const alone = onAddon('grad_moment_depthwise', params, arrays).moment;
+        const bits = () => Buffer.from(run().moment.buffer);
+        const alone = bits();
         for (const count of [2, threads + 4]) {
           use(set, count);
-          expect(onAddon('grad_moment_depthwise', params, arrays).moment).toEqual(alone);
+          expect(bits().equals(alone)).toBe(true);
         }
+      };
+      for (const shape of depthwiseShapes) {
+        const [params, arrays] = depthwise(shape, phi, 11);
+        onThreads(() => onAddon('grad_moment_depthwise', params, arrays));
+      }
+      for (const shape of [...tables, [64, 300, 1000, 130]] as typeof tables) {
+        const [params, arrays] = lookups(shape, phi, 11);
+        onThreads(() => onAddon('grad_moment_gather', params, arrays));
       }
     }
   });

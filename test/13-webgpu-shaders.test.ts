@@ -25,6 +25,7 @@ const calls: [KernelName, Record<string, number>][] = [
   ['grad_moment_dense', {phi: 0, samples: 32, fanIn: 1000, fanOut: 1000}],
   ['grad_moment_sum', {phi: 2, samples: 2048, positions: 49, fanOut: 10, scaled: 1}],
   ['grad_moment_depthwise', {phi: 0, samples: 4, ...image, outWidth: 9, multiplier: 2, ...window}],
+  ['grad_moment_gather', {phi: 0, samples: 4, positions: 5, rows: 30, fanOut: 9}],
   ['output_norm', {samples: 3, outputs: 10}],
   ['count_nonfinite', {size: 300}],
   ['fold', {size: 300}],

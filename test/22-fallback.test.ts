@@ -48,12 +48,13 @@ const cases: Record<string, Case> = {
     ),
     data: tokens,
     rules: {
+      'embed/embeddings': 'embedding',
       'lstm/kernel': 'dense over 4 rows a sample, 4 uses',
       'lstm/bias': 'bias, 4 uses',
       'head/kernel': 'dense',
       'head/bias': 'bias',
     },
-    fallback: {'embed/embeddings': /^GatherV2.x: .* UnsortedSegmentSum$/, 'lstm/recurrent_kernel': alone},
+    fallback: {'lstm/recurrent_kernel': alone},
   },
   'GRU, time-distributed': {
     network: layered(
@@ -112,6 +113,23 @@ const cases: Record<string, Case> = {
     data: vectors,
     rules: {},
     fallback: {direction: alone, gain: alone},
+  },
+  'a tied embedding and projection': {
+    network: plain({table: [5, 3]}, (x, {table}) => {
+      const words = tf.sum(tf.gather(table, tf.cast(x, 'int32')), 1);
+      return tf.matMul(words as tf.Tensor2D, table as tf.Tensor2D, false, true);
+    }),
+    data: tokens,
+    rules: {},
+    fallback: {table: /used in a matrix product and in a lookup, which are not summed per sample yet/},
+  },
+  'columns looked up by ids': {
+    network: plain({table: [3, 5]}, (x, {table}) =>
+      tf.transpose(tf.gather(table, tf.reshape(tf.cast(x, 'int32'), [-1]), 1)).reshape([x.shape[0], -1]),
+    ),
+    data: tokens,
+    rules: {},
+    fallback: {table: /no rule for a transposed lookup/},
   },
   'a slice of a weight, and the weight': {
     network: plain({w: [3, 4]}, (x, {w}) => [tf.matMul(x, w), tf.matMul(x, tf.slice(w, [0, 1], [3, 2]))]),

@@ -10,7 +10,7 @@ import {WebGpuEngine} from '../dist/kernels/webgpu.js';
 import {constantsOf, makePlan} from '../dist/kernels/webgpu-plan.js';
 import {device} from './gpu.js';
 
-export type Arrays = Record<string, Float32Array | Uint32Array>;
+export type Arrays = Record<string, Float32Array | Uint32Array | Int32Array>;
 export type Doubles = Record<string, Float64Array>;
 const epsilon = 2 ** -20;
 const guardWords = 8;
@@ -45,7 +45,7 @@ export function filled(length: number, seed: number, kind: Kind = 'normal', fact
   const random = randomNumbers(seed);
   return Float32Array.from({length}, () => kinds[kind](random, factor));
 }
-export const magnitudes = (array: Float32Array | Uint32Array): Float64Array => Float64Array.from(array, Math.abs);
+export const magnitudes = (array: Arrays[string]): Float64Array => Float64Array.from(array, Math.abs);
 
 /** Runs on the GPU, each buffer with guard words behind it; checks guards and that inputs are as they were. */
 export async function onGpu<K extends KernelName>(
@@ -81,7 +81,7 @@ export async function onGpu<K extends KernelName>(
   }
   return results;
 }
-function sameBits(bits: Uint32Array, array: Float32Array | Uint32Array): boolean {
+function sameBits(bits: Uint32Array, array: Arrays[string]): boolean {
   const other = new Uint32Array(array.buffer, array.byteOffset, array.length);
   return bits.every((word, i) => word === other[i]);
 }

@@ -39,7 +39,17 @@ export function randomArray(length: number, seed: number, scale = 1): Float32Arr
   return Float32Array.from({length}, () => random() * scale);
 }
 
-export type Arrays = Record<string, Float32Array | Uint32Array>;
+/** Ids of `rows` rows, few of them often; one in eight lies below or beyond. */
+export function randomIds(length: number, rows: number, seed: number): Int32Array {
+  const random = randomNumbers(seed);
+  const beyond = [-1, rows, -(2 ** 31), 2 ** 31 - 1];
+  return Int32Array.from({length}, () => {
+    const x = Math.abs(random());
+    return x > 7 / 8 ? beyond[Math.floor(x * 32) % 4] : Math.floor((x * 8) ** 2 * (rows / 49)) % rows;
+  });
+}
+
+export type Arrays = Record<string, Float32Array | Uint32Array | Int32Array>;
 const copies = (arrays: Arrays): Arrays => Object.fromEntries(Object.entries(arrays).map(([n, a]) => [n, a.slice()]));
 
 /** A kernel's arrays after a call on the addon; the given ones stay as they are. */

@@ -53,6 +53,9 @@ function addMoment(operand: OperandRecord, sumOf: (size: number) => Float64Array
   } else if (kernel === 'grad_moment_dense') {
     const moment = sumOf(params.fanIn * params.fanOut);
     bodies.grad_moment_dense({phi: 'abs', ...params}, {activations, deltas, moment});
+  } else if (kernel === 'grad_moment_gather') {
+    const ids = operand.activations!.dataSync() as Int32Array;
+    bodies.grad_moment_gather({phi: 'abs', ...params}, {ids, deltas, moment: sumOf(params.rows * params.fanOut)});
   } else if (kernel === 'grad_moment_depthwise') {
     const moment = sumOf(params.filterHeight * params.filterWidth * params.inChannels * params.multiplier);
     bodies.grad_moment_depthwise({phi: 'abs', ...params}, {activations, deltas, moment});

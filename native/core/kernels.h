@@ -9,6 +9,7 @@
 #include "../kernels/grad_moment.h"
 #include "../kernels/grad_moment_dense.h"
 #include "../kernels/grad_moment_depthwise.h"
+#include "../kernels/grad_moment_gather.h"
 #include "../kernels/grad_moment_sum.h"
 #include "../kernels/merge.h"
 #include "../kernels/output_norm.h"

@@ -173,6 +173,12 @@ void testByHand(const InstructionSet& set) {
                              pairs.data(), filters.data()});
   checkEqual(filters, {4, 31, 5, 41}, name + " grad_moment_depthwise by hand");
 
+  const int32_t ids[] = {1, 0, 1, 9, -1, 1};  // 2 samples x 3 positions; 9 and -1 are no rows
+  const Floats steps{1, 2, -3, 50, 60, -4};
+  Floats rows(3, 1);
+  set.grad_moment_gather({grad_moment_gather_phi::abs, 2, 3, 3, 1, ids, steps.data(), rows.data()});
+  checkEqual(rows, {3, 7, 1}, name + " grad_moment_gather by hand");
+
   const Floats outputs{3, 4, nan_, 1};
   Floats norms(2), seed(4);
   set.output_norm({2, 2, outputs.data(), norms.data(), seed.data()});

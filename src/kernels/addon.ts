@@ -1,13 +1,13 @@
 /** Loads the C++ addon. The browser build resolves `#addon` to addon.browser.ts, so nothing of Node enters its graph. */
 import {createRequire} from 'node:module';
-import type {HostArray} from './engine.js';
+import type {HostInput} from './engine.js';
 
 /** The functions of `native/addon.cc`. Arguments are checked in C++; errors carry a `code` of {@link ErrorCode}. */
 export interface Addon {
   /** Runs kernel number `kernel` of the table on parameters and buffers in the row's order. */
-  run(kernel: number, params: Float64Array, buffers: HostArray[]): void;
+  run(kernel: number, params: Float64Array, buffers: HostInput[]): void;
   /** Runs operation number `operation` of the tfjs backend's table (src/backends/native-table.ts), in the same way. */
-  operate(operation: number, params: Float64Array, buffers: HostArray[]): void;
+  operate(operation: number, params: Float64Array, buffers: HostInput[]): void;
   /** Rows as the addon was built with them, for the mirror test. */
   readonly table: readonly AddonRow[];
   /** The rows of {@link operate}. */

@@ -17,5 +17,7 @@ export interface Engine<Buffer> {
   run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, Buffer>): void;
 }
 
-/** What the CPU engines work on; f32 buffers are Float32Array, u32 buffers Uint32Array. */
+/** Host memory that kernels write: f32 buffers are Float32Array, u32 buffers Uint32Array. */
 export type HostArray = Float32Array | Uint32Array;
+/** What the CPU engines work on; i32 buffers, which no kernel writes, are Int32Array. */
+export type HostInput = HostArray | Int32Array;

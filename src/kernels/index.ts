@@ -1,6 +1,6 @@
 /** `engram/kernels`: the kernels themselves, on typed arrays, without TensorFlow.js. */
 export {EngramError, type ErrorCode} from '../errors.js';
-export type {Buffers, Engine, EngineName, HostArray} from './engine.js';
+export type {Buffers, Engine, EngineName, HostArray, HostInput} from './engine.js';
 export {hostEngine} from './host.js';
 export {referenceEngine} from './reference/engine.js';
 export {type BufferName, type KernelName, type KernelSpec, kernelNames, type Params, table} from './table.js';

@@ -2,7 +2,7 @@
 import {EngramError, type ErrorCode} from '../errors.js';
 import type {Addon} from './addon.js';
 import {packParams} from './check.js';
-import type {Buffers, Engine, HostArray} from './engine.js';
+import type {Buffers, Engine, HostInput} from './engine.js';
 import {type KernelName, kernelNames, type Params, row} from './table.js';
 
 const numbers = Object.fromEntries(kernelNames.map((name, i) => [name, i])) as Record<KernelName, number>;
@@ -12,11 +12,11 @@ const bufferNames = Object.fromEntries(kernelNames.map((name) => [name, Object.k
 >;
 
 /** The engine on a loaded addon. Arguments are checked in C++, by rows generated from the kernel table. */
-export function nativeEngine(addon: Addon): Engine<HostArray> {
+export function nativeEngine(addon: Addon): Engine<HostInput> {
   return {
     name: 'native',
-    run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, HostArray>): void {
-      const arrays = bufferNames[kernel].map((name) => (buffers as Record<string, HostArray>)[name]);
+    run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, HostInput>): void {
+      const arrays = bufferNames[kernel].map((name) => (buffers as Record<string, HostInput>)[name]);
       callAddon(() => addon.run(numbers[kernel], packParams(kernel, params), arrays));
     },
   };

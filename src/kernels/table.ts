@@ -33,7 +33,8 @@ export type Access = 'read' | 'read_write' | 'write';
 
 export interface BufferSpec {
   readonly access: Access;
-  readonly dtype: 'f32' | 'u32';
+  /** `i32` are indices: inputs only, and a kernel checks each against its range. */
+  readonly dtype: 'f32' | 'u32' | 'i32';
   /** Length in elements: the product of these parameters (the empty product is 1). */
   readonly length: readonly string[];
 }
@@ -50,6 +51,7 @@ const size = (unit: string): SizeParam => ({kind: 'size', unit});
 const scalar = (unit: string): ScalarParam => ({kind: 'scalar', unit});
 const choice = <const V extends readonly string[]>(...values: V) => ({kind: 'choice', values}) as const;
 const f32 = <A extends Access>(access: A, ...length: string[]) => ({access, dtype: 'f32', length}) as const;
+const i32 = (...length: string[]) => ({access: 'read', dtype: 'i32', length}) as const;
 const u32 = <A extends Access>(access: A, ...length: string[]) => ({access, dtype: 'u32', length}) as const;
 
 /** phi of `M += sum_b phi(g_b)`: |g| for MAS, g squared for Fisher information (EWC), g for the ordinary gradient. */
@@ -139,6 +141,22 @@ export const table = {
     },
     flops: (s) =>
       2 * s.samples * s.uses * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.inChannels * s.multiplier,
+  },
+  grad_moment_gather: {
+    does: 'embeddings: M[r] += Σ_b φ(Σ_l D[l] where id l is r); ids beyond the rows count nowhere',
+    params: {
+      phi,
+      samples: size('samples'),
+      positions: size('ids a sample'),
+      rows: size('rows of the table'),
+      fanOut: size('columns of the table'),
+    },
+    buffers: {
+      ids: i32('samples', 'positions'),
+      deltas: f32('read', 'samples', 'positions', 'fanOut'),
+      moment: f32('read_write', 'rows', 'fanOut'),
+    },
+    flops: (s) => s.samples * s.positions * s.fanOut,
   },
   output_norm: {
     does: 's_b = ‖F(x_b)‖² and the seed of the backward pass, dS/dF = 2F',

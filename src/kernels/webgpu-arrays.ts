@@ -1,5 +1,5 @@
 /** The WebGPU engine on typed arrays. */
-import type {Buffers, HostArray} from './engine.js';
+import type {Buffers, HostArray, HostInput} from './engine.js';
 import {type KernelName, type Params, row} from './table.js';
 import type {GpuMemory, WebGpuEngine} from './webgpu.js';
 
@@ -11,13 +11,13 @@ export async function runOnArrays<K extends KernelName>(
   engine: WebGpuEngine,
   kernel: K,
   params: Params<K>,
-  arrays: Buffers<K, HostArray>,
+  arrays: Buffers<K, HostInput>,
 ): Promise<void> {
   const held: [string, GPUBuffer][] = [];
   try {
     const buffers: Record<string, GpuMemory> = {};
     for (const name of Object.keys(row(kernel).buffers)) {
-      const array = (arrays as Record<string, HostArray>)[name];
+      const array = (arrays as Record<string, HostInput>)[name];
       buffers[name] = array.length === 0 ? null : engine.allocate(array.length, array);
       if (buffers[name]) held.push([name, buffers[name] as GPUBuffer]);
     }
@@ -26,7 +26,7 @@ export async function runOnArrays<K extends KernelName>(
       const {access, dtype} = row(kernel).buffers[name];
       if (access === 'read') continue;
       const array = (arrays as Record<string, HostArray>)[name];
-      array.set(await engine.read(buffer, array.length, dtype));
+      array.set(await engine.read(buffer, array.length, dtype === 'f32' ? 'f32' : 'u32'));
     }
   } finally {
     for (const [, buffer] of held) buffer.destroy();

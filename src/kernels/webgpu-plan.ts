@@ -91,6 +91,14 @@ export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLim
         positions: c.inHeight * c.inWidth === 0 ? 0 : c.uses * c.outHeight * c.outWidth,
         activations: read('activations'),
       });
+    case 'grad_moment_gather': {
+      if (c.samples * c.positions * c.rows * c.fanOut === 0) return nothingToDo;
+      // A workgroup for each id, of which those stay that are the first of their row; a lane for each column.
+      const threads = Math.max(warp, Math.min(256, limits.maxComputeInvocationsPerWorkgroup, powerOfTwo(c.fanOut)));
+      const workgroups = spread(c.samples * c.positions, Math.ceil(c.fanOut / threads), limits);
+      const bindings = rowBindings(kernel, false);
+      return {stages: [{shader: kernel, constants: {...c, threads}, workgroups, bindings}], scratchLength: 0};
+    }
     case 'output_norm':
       return onePass(kernel, c, c.samples, limits);
     case 'count_nonfinite': {

@@ -4,7 +4,7 @@
  */
 import {EngramError} from '../errors.js';
 import {checkCall} from './check.js';
-import type {Buffers, Engine, HostArray} from './engine.js';
+import type {Buffers, Engine, HostArray, HostInput} from './engine.js';
 import {type ShaderName, shaders} from './shaders.gen.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
 import {DeviceHealth} from './webgpu-health.js';
@@ -117,7 +117,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
   }
 
   /** A new buffer on the device, zeroed or filled with `contents`. The caller destroys it. */
-  allocate(length: number, contents?: HostArray): GPUBuffer {
+  allocate(length: number, contents?: HostInput): GPUBuffer {
     const size = 4 * length;
     if (size > this.device.limits.maxBufferSize) {
       throw this.tooLarge('a buffer', size, 'maxBufferSize', this.device.limits.maxBufferSize);

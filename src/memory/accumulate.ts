@@ -132,6 +132,9 @@ export class Accumulation {
       case 'grad_moment_sum':
         this.engine.run('grad_moment_sum', {phi, ...operand.params}, {activations, deltas, moment}, {});
         break;
+      case 'grad_moment_gather':
+        this.engine.run('grad_moment_gather', {phi, ...operand.params}, {ids: activations, deltas, moment}, {});
+        break;
       case 'grad_moment_depthwise':
         this.engine.run('grad_moment_depthwise', {phi, ...operand.params}, {activations, deltas, moment}, {});
         break;

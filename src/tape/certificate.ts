@@ -162,6 +162,8 @@ function slotDifferences(batch: tf.Tensor, alone: tf.Tensor[], ks: number[]): tf
   if (alone.some((x) => x?.size !== perSample)) return tf.scalar(1);
   const inBatch = tf.gather(tf.reshape(batch, [-1, perSample]), tf.tensor1d(ks, 'int32'));
   const apart = tf.concat(alone.map((x) => tf.reshape(x, [1, perSample])));
+  // Ids are the same or they are not: two of them are no less apart for being large.
+  if (batch.dtype === 'int32') return tf.sum(tf.cast(tf.notEqual(inBatch, apart), 'float32'));
   const scale = tf.max(tf.maximum(tf.abs(inBatch), tf.abs(apart)));
   // Written so that NaN counts as different.
   const same = tf.lessEqual(tf.abs(tf.sub(inBatch, apart)), tf.mul(scale, operandTolerance));
@@ -218,12 +220,13 @@ function probes({trace}: Recording, k?: number): tf.Tensor[] {
  *
  * @returns [B]
  */
-function effect({activations, deltas}: OperandRecord, samples: number): tf.Tensor {
+function effect({kernel, activations, deltas}: OperandRecord, samples: number): tf.Tensor {
   const positions = deltas.shape[1]!;
   const count = (mask: tf.Tensor) => tf.sum(tf.reshape(tf.cast(mask, 'float32'), [samples, positions, -1]), 2);
   const nans = count(tf.isNaN(deltas));
   const live = count(tf.notEqual(deltas, 0));
-  if (!activations) return tf.sum(tf.add(live, nans), 1);
+  // Where ids are in the place of A, every D has an effect.
+  if (!activations || kernel === 'grad_moment_gather') return tf.sum(tf.add(live, nans), 1);
   const products = tf.mul(live, count(tf.notEqual(activations, 0)));
   return tf.sum(tf.addN([products, nans, count(tf.isNaN(activations))]), 1);
 }

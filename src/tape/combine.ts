@@ -1,7 +1,15 @@
 /** All uses of one weight as one kernel call: contributions of a sample are summed before phi, so uses lie along l. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {OperandRecord} from './record.js';
-import {type ConvolutionUse, type DepthwiseUse, disposeUse, type MatrixUse, type SumUse, type Use} from './rules.js';
+import {
+  type ConvolutionUse,
+  type DepthwiseUse,
+  disposeUse,
+  type LookupUse,
+  type MatrixUse,
+  type SumUse,
+  type Use,
+} from './rules.js';
 import {engine} from './tfjs.js';
 
 /**
@@ -36,6 +44,8 @@ function merge(uses: readonly Use[], samples: number): OperandRecord | string {
       return convolutions(uses as ConvolutionUse[], samples, times);
     case 'depthwise convolution':
       return depthwiseConvolutions(uses as DepthwiseUse[], samples, times);
+    case 'lookup':
+      return lookups(uses as LookupUse[], samples, times);
     case 'sum':
       return sums(uses as SumUse[], samples, times);
   }
@@ -99,6 +109,16 @@ function stack<U extends ConvolutionUse | DepthwiseUse>(uses: readonly U[]) {
   const activations = along(uses.map((use) => use.activations));
   const deltas = along(uses.map((use) => use.deltas));
   return {geometry, count: activations.shape[1]!, activations, deltas};
+}
+
+function lookups(uses: readonly LookupUse[], samples: number, times: string): OperandRecord | string {
+  const [{rows}] = uses;
+  if (uses.some((use) => use.rows !== rows)) return 'it is used as tables of different shapes';
+  const activations = along(uses.map((use) => use.activations));
+  const deltas = along(uses.map((use) => use.deltas));
+  const [, positions, fanOut] = deltas.shape as number[];
+  const params = {samples, positions, rows, fanOut};
+  return {kernel: 'grad_moment_gather', params, activations, deltas, rule: `embedding${times}`};
 }
 
 function sums(uses: readonly SumUse[], samples: number, times: string): OperandRecord | string {

@@ -40,6 +40,7 @@ const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Sha
   Conv2DBackpropInput: (_, {inputShape}) => inputShape as number[],
   DepthwiseConv2dNativeBackpropFilter: (_, {filterShape}) => filterShape as number[],
   DepthwiseConv2dNativeBackpropInput: (_, {inputShape}) => inputShape as number[],
+  UnsortedSegmentSum: ({x}, {numSegments}) => [numSegments as number, ...x.shape.slice(1)],
   Sum: ({x}, {axis, keepDims}) => {
     const axes = tf.util.parseAxisParam(axis as number, x.shape);
     if (keepDims) return x.shape.map((length, i) => (axes.includes(i) ? 1 : length));
@@ -47,6 +48,9 @@ const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Sha
   },
   Multiply: ({a, b}) => (tf.util.arraysEqual(a.shape, b.shape) ? a.shape : null),
 };
+
+/** Inputs that are no floats. */
+const indices = 'segmentIds';
 
 let stubs = 0;
 
@@ -115,7 +119,8 @@ export class Deferral {
 
   private putOff(kernel: string, inputs: Inputs, attrs: Attrs, forParameter: boolean): tf.Tensor | undefined {
     const shapeOf = kernel === 'Multiply' && !forParameter ? undefined : resultShape[kernel];
-    if (!shapeOf || Object.values(inputs).some((input) => input?.dtype !== 'float32')) return undefined;
+    if (!shapeOf || Object.entries(inputs).some(([name, x]) => x?.dtype !== (name === indices ? 'int32' : 'float32')))
+      return undefined;
     const shape = shapeOf(inputs, attrs);
     if (!shape) return undefined;
     const operands = Object.entries(inputs).map(([name, input]) => [name, this.operand(kernel, input)]);

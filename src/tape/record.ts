@@ -3,13 +3,21 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type {Params} from '../kernels/table.js';
 
 /** The kernels that turn operands into moments of per-sample gradients. */
-export type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
+export type MomentKernel =
+  | 'grad_moment'
+  | 'grad_moment_dense'
+  | 'grad_moment_sum'
+  | 'grad_moment_depthwise'
+  | 'grad_moment_gather';
 
 interface Operand<K extends MomentKernel> {
   readonly kernel: K;
   /** All parameters of the kernel but phi, which the caller chooses. */
   readonly params: Omit<Params<K>, 'phi'>;
-  /** [B, L, ...] or, for convolutions, [B, uses, ...]: the kernel's `activations` buffer, `null` where that is empty. */
+  /**
+   * [B, L, ...] or, for convolutions, [B, uses, ...]: the kernel's `activations` buffer, `null` where that is empty. For
+   * `grad_moment_gather` its `ids`, int32.
+   */
   readonly activations: tf.Tensor | null;
   /** [B, L, ...] or [B, uses, ...]: the kernel's `deltas` buffer. */
   readonly deltas: tf.Tensor;

@@ -14,7 +14,7 @@ import {engine} from './tfjs.js';
 export type Geometry = Omit<Params<'grad_moment'>, 'phi' | 'samples' | 'uses'>;
 
 interface Operands {
-  /** A[b,l,...], uses along l; null where every A is 1. */
+  /** A[b,l,...], uses along l; null where every A is 1. Of a lookup the ids: there A is 1 in the row of the id. */
   readonly activations: tf.Tensor | null;
   /** D[b,l,...]. */
   readonly deltas: tf.Tensor;
@@ -36,12 +36,18 @@ export interface DepthwiseUse extends Operands {
   readonly activations: tf.Tensor;
   readonly geometry: Omit<Params<'grad_moment_depthwise'>, 'phi' | 'samples' | 'uses'>;
 }
+/** Rows of a table looked up by ids, an embedding: ids are [B, L], D is [B, L, Q]. */
+export interface LookupUse extends Operands {
+  readonly kind: 'lookup';
+  readonly activations: tf.Tensor;
+  readonly rows: number;
+}
 /** A bias or a scale: D is [B, L, Q], and so is A. */
 export interface SumUse extends Operands {
   readonly kind: 'sum';
 }
 /** One use of a parameter in the network. Its tensors are kept: dispose them. */
-export type Use = MatrixUse | ConvolutionUse | DepthwiseUse | SumUse;
+export type Use = MatrixUse | ConvolutionUse | DepthwiseUse | LookupUse | SumUse;
 
 /** The operands of one use, or why there are none. */
 export function useOf(origin: Origin, deferral: Deferral, samples: number): Use | string {
@@ -66,6 +72,8 @@ function kernelUse(origin: Origin, deferral: Deferral, samples: number): Use | s
       return convolution(origin, samples, false);
     case 'DepthwiseConv2dNativeBackpropFilter':
       return convolution(origin, samples, true);
+    case 'UnsortedSegmentSum':
+      return lookup(origin, samples);
     case 'Sum':
       return sum(origin, deferral, samples);
     default:
@@ -143,6 +151,19 @@ function convolution({inputs, attrs}: Origin, samples: number, depthwise: boolea
         }
       : {kind: '2-D convolution', geometry: {...geometry, fanOut}, activations, deltas};
   });
+}
+
+/** gradient [rows, Q]: the B·L rows of x, sample-major, added up by their ids. */
+function lookup({inputs, attrs}: Origin, samples: number): Use | string {
+  const {x, segmentIds} = inputs;
+  const positions = segmentIds.size / samples;
+  if (!Number.isInteger(positions)) return `${segmentIds.size} ids are not a multiple of the ${samples} samples`;
+  return keepUse(() => ({
+    kind: 'lookup',
+    rows: attrs.numSegments as number,
+    activations: tf.reshape(segmentIds, [samples, positions]),
+    deltas: tf.reshape(x, [samples, positions, tf.util.sizeFromShape(x.shape.slice(segmentIds.rank))]),
+  }));
 }
 
 /** gradient [Q] = sum over some axes of x, among them the sample's; x may be a product A·D that was put off. */
