@@ -1,7 +1,7 @@
 /** A memory outlives its process: it comes back byte for byte, and is found again under other names. */
 import {execFileSync} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync, symlinkSync} from 'node:fs';
-import {join} from 'node:path';
+import {join, relative} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import {describe, expect, it} from 'vitest';
@@ -16,7 +16,7 @@ describe('memory files', () => {
     await mas.save(`file://${path}`);
     const bytes = readFileSync(path);
     const other = new MemoryAwareSynapses(model, options);
-    const report = await other.load(`file://${path}`);
+    const report = await other.load(`file://${relative(process.cwd(), path)}`);
     expect(await contents(other)).toEqual(await contents(mas));
     expect(other.tasks).toEqual(mas.tasks);
     expect([...report.matched]).toEqual([...mas.importance.keys()].map((name) => [name, name]));
