@@ -5,7 +5,7 @@ import {bufferLength} from './check.js';
 import type {Buffers, Engine, EngineName, HostArray} from './engine.js';
 import {hostEngine} from './host.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
-import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensors.js';
+import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 
 /** The part of tfjs' CPU backend that gives a tensor's live array. */
 export interface HostBackend {

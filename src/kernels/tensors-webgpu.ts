@@ -10,7 +10,7 @@ import {EngramError} from '../errors.js';
 import {bufferLength, checkCall} from './check.js';
 import type {Buffers} from './engine.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
-import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensors.js';
+import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 import {type CommandStream, type GpuMemory, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
 

@@ -2,7 +2,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
-import {type Cell, type TensorEngine, tensorEngine} from '../kernels/tensors.js';
+import type {Cell, TensorEngine} from '../kernels/tensor-engine.js';
+import {tensorEngine} from '../kernels/tensors.js';
 import type {BatchRecord, OperandRecord} from '../tape/index.js';
 
 /** Batches summed in plain float32 before the sum is folded into the compensated pair. */

@@ -2,7 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
-import {type Cell, tensorEngine} from '../kernels/tensors.js';
+import type {Cell} from '../kernels/tensor-engine.js';
+import {tensorEngine} from '../kernels/tensors.js';
 import {asNetwork, type NetworkLike, refuseNestedTape, SampleTape, type Seed} from '../tape/index.js';
 import {Accumulation} from './accumulate.js';
 import {type Batch, batches, type Samples, totalSamples} from './batches.js';

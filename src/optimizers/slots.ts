@@ -1,7 +1,8 @@
 /** Momentum and Adam's moments of every variable: memory of the engine, and its way out to named tensors and back. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {type Cell, tensorEngine} from '../kernels/tensors.js';
+import type {Cell} from '../kernels/tensor-engine.js';
+import {tensorEngine} from '../kernels/tensors.js';
 import type {NamedTensor} from './penalized.js';
 
 interface Slot {

@@ -1,0 +1,47 @@
+/**
+ * What every engine for tensors offers.
+ *
+ * The rule of ownership is in the types: inputs are tensors (read, never written); what is updated in place is a
+ * {@link Cell}, memory that Engram allocated and shows to nobody; results are fresh tensors. tfjs' slice, split, clone
+ * and `dataSync()` share memory, so writing into a tensor could change data that a user still holds.
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import type {EngineName} from './engine.js';
+import type {BufferName, KernelName, Params} from './table.js';
+
+/** Engine-owned memory, zeroed at birth, updated in place, never visible to users. */
+export interface Cell {
+  readonly size: number;
+  /** Copies the contents to the host. */
+  read(): Promise<Float32Array | Uint32Array>;
+  /** Frees the memory; a second call does nothing. */
+  dispose(): void;
+}
+
+/** What may stand in for each buffer of a call. `write` buffers are made by the engine: name their shapes instead. */
+export type TensorInputs<K extends KernelName> = {[B in BufferName<K, 'read'>]: tf.Tensor | Cell | null} & {
+  [B in BufferName<K, 'read_write'>]: Cell | null;
+};
+export type TensorOutputs<K extends KernelName> = {[B in BufferName<K, 'write'>]: tf.Tensor};
+export type OutputShapes<K extends KernelName> = {[B in BufferName<K, 'write'>]: number[]};
+
+/** Runs kernels on tensors of one backend. */
+export interface TensorEngine {
+  readonly name: EngineName;
+  /** Allocates `size` zeroed elements. */
+  cell(size: number, dtype?: 'f32' | 'u32'): Cell;
+  /** Allocates a cell that starts as a copy of `values`: state that comes back from a file. */
+  cellOf(values: Float32Array): Cell;
+  /**
+   * Runs one kernel and returns its `write` buffers as new tensors, tracked by the surrounding `tf.tidy` if any.
+   * `null` stands for a buffer of length 0. Asynchronous on a GPU: nothing is read back.
+   *
+   * @throws EngramError ARGUMENT, SHAPE, DTYPE, DISPOSED or BACKEND, before anything is changed
+   */
+  run<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    inputs: TensorInputs<K>,
+    outputs: OutputShapes<K>,
+  ): TensorOutputs<K>;
+}
