@@ -1,5 +1,5 @@
 /** One table, three bodies: shaders/, native/kernels/ and src/kernels/reference/ list exactly the table's kernels. */
-import {readdirSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import {describe, expect, it} from 'vitest';
 import {kernelNames, row} from '../dist/kernels/table.js';
 
@@ -27,6 +27,12 @@ describe('the kernel table', () => {
     // A shader variant is named KERNEL.VARIANT.wgsl.
     const found = new Set(namesIn('shaders', '.wgsl').map((name) => name.split('.')[0]));
     expect([...found].sort()).toEqual(names);
+  });
+
+  it('is the one in the README', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const rows = kernelNames.map((name) => `| \`${name}\` | ${row(name).does} |`);
+    expect(readme).toContain(rows.join('\n'));
   });
 
   it('measures every buffer in parameters that the kernel has', () => {

@@ -1,7 +1,8 @@
 /** Kernels on tfjs' webgpu tensors: the same buffers in the same command stream, and nobody's data touched. */
 import * as tf from '@tensorflow/tfjs';
 import {beforeAll, expect, it} from 'vitest';
-import {type TensorEngine, tensorEngine} from '../dist/kernels/tensors.js';
+import type {TensorEngine} from '../dist/kernels/tensor-engine.js';
+import {tensorEngine} from '../dist/kernels/tensors.js';
 import type {WebGpuBackendLike} from '../dist/kernels/tensors-webgpu.js';
 import {describeGpu} from './gpu.js';
 

@@ -62,3 +62,21 @@ export function checkCall<K extends KernelName>(kernel: K, params: Params<K>, le
     }
   }
 }
+
+/** How TensorFlow.js names the type that a buffer wants; u32 buffers are never tensors. */
+const tensorTypes: Readonly<Record<BufferSpec['dtype'], string>> = {f32: 'float32', i32: 'int32', u32: 'none'};
+
+/**
+ * Refuses a tensor of another type than the buffer that it stands in for.
+ *
+ * @throws EngramError DTYPE
+ */
+export function checkTensorType(kernel: string, name: string, {dtype}: BufferSpec, received: string): void {
+  const expected = tensorTypes[dtype];
+  if (received === expected) return;
+  throw new EngramError('DTYPE', {
+    expected: `${kernel}.${name} to be ${expected}`,
+    received,
+    remedy: `Cast the tensor with tf.cast(x, "${expected}").`,
+  });
+}

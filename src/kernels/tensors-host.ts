@@ -1,7 +1,7 @@
 /** Kernels on tensors that live in host memory: tfjs `cpu` and Engram's `native` without a copy, others by `dataSync()`. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {bufferLength} from './check.js';
+import {bufferLength, checkTensorType} from './check.js';
 import type {Buffers, Engine, EngineName, HostArray} from './engine.js';
 import {hostEngine} from './host.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
@@ -93,13 +93,7 @@ export class HostTensorEngine implements TensorEngine {
         remedy: 'Keep one TensorFlow.js backend for the life of a memory and its optimizer.',
       });
     }
-    if (spec.dtype === 'f32' && input.dtype !== 'float32') {
-      throw new EngramError('DTYPE', {
-        expected: `${kernel}.${name} to be float32`,
-        received: input.dtype,
-        remedy: 'Cast the tensor with tf.cast(x, "float32").',
-      });
-    }
+    checkTensorType(kernel, name, spec, input.dtype);
     // The live array, without the copy that read() makes; other backends (wasm, webgl) hand out a copy.
     const live = this.backend.data?.get(input.dataId)?.values;
     return live instanceof Float32Array ? live : (input.dataSync() as Float32Array);

@@ -7,7 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {bufferLength, checkCall} from './check.js';
+import {bufferLength, checkCall, checkTensorType} from './check.js';
 import type {Buffers} from './engine.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
@@ -156,13 +156,7 @@ class WebGpuTensorEngine implements TensorEngine {
       });
     }
     if (input.isDisposed) throw disposedError(`the tensor for ${kernel}.${name}`);
-    if (spec.dtype === 'f32' && input.dtype !== 'float32') {
-      throw new EngramError('DTYPE', {
-        expected: `${kernel}.${name} to be float32`,
-        received: input.dtype,
-        remedy: 'Cast the tensor with tf.cast(x, "float32").',
-      });
-    }
+    checkTensorType(kernel, name, spec, input.dtype);
     return input.size;
   }
 
