@@ -12,7 +12,9 @@ if (missing) console.warn(`engram tests: the C++ addon is skipped (${missing})`)
 /** `describe`, skipped where the addon is not built; ENGRAM_NATIVE=require makes that a failure instead. */
 export const describeAddon: typeof describe = (missing === null ? describe : describe.skip) as typeof describe;
 // Without the addon one set is named all the same, so that skipped suites are listed.
-export const addon = ('addon' in loaded ? loaded.addon : {instructionSets: () => ['scalar'], threads: () => 1}) as Addon;
+export const addon = (
+  'addon' in loaded ? loaded.addon : {instructionSets: () => ['scalar'], threads: () => 1}
+) as Addon;
 export const engine = nativeEngine(addon);
 
 /** Every instruction set of this machine, on one thread and on three (more than the test machine has). */
