@@ -68,7 +68,7 @@ export interface ImportanceReport {
 const yieldEvery = 20;
 
 /** The seed of MAS: with S = sum_b ||F(x_b)||^2, dS/dF = 2F. */
-export const squaredNormSeed: Seed = (outputs) => {
+const squaredNormSeed: Seed = (outputs) => {
   const samples = outputs.shape[0];
   const {norms, seed} = tensorEngine().run(
     'output_norm',
@@ -125,16 +125,18 @@ export async function estimateImportance(
       signal?.throwIfAborted();
     }
     await inputCheck.throwIfNonfinite();
+    const samples = accumulation.samples;
+    const finishing = performance.now();
+    const importance = await accumulation.finish();
+    // Only now: finishing waits for the device, and the anchor is taken from what the parameters are after it.
     if (variables.some((variable, i) => variable.dataId !== before[i])) {
+      tf.dispose([...importance.values()]);
       throw new EngramError('CHANGED', {
-        expected: 'the same parameters from the first batch to the last',
+        expected: 'the same parameters from the first batch to the result',
         received: 'parameters that were trained or assigned meanwhile',
         remedy: 'Await consolidation before training goes on.',
       });
     }
-    const samples = accumulation.samples;
-    const finishing = performance.now();
-    const importance = await accumulation.finish();
     const done = performance.now();
     const seconds = (done - started) / 1000;
     return {
