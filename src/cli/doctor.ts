@@ -34,7 +34,7 @@ const PEERS = {
 } as const;
 
 /** Looks for everything that Engram can use. Never throws for something that is missing. */
-export async function examine(): Promise<Finding[]> {
+async function examine(): Promise<Finding[]> {
   return [node(), ...packages(), ...addon(), await gpu()];
 }
 

@@ -14,7 +14,7 @@ export interface HostBackend {
 
 const empty = new Float32Array(0);
 
-export class HostCell implements Cell {
+class HostCell implements Cell {
   private array: HostArray | null;
   constructor(
     readonly size: number,

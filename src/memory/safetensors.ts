@@ -19,7 +19,7 @@ export interface SafetensorsFile {
 }
 
 /** The header's largest length in bytes, as in the reference implementation. */
-export const largestHeader = 100_000_000;
+const largestHeader = 100_000_000;
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
 

@@ -61,7 +61,7 @@ export interface SequenceResult {
  * The network of a sequence: dense ReLU layers `hidden1`, `hidden2`, ... and a linear `head`, whose outputs are logits.
  * Weights are drawn as He et al. (2015, hidden layers) and Glorot and Bengio (2010, head) say, from `seed`.
  */
-export function makeNetwork(sequence: TaskSequence, hidden: readonly number[], seed: number): layers.LayersModel {
+function makeNetwork(sequence: TaskSequence, hidden: readonly number[], seed: number): layers.LayersModel {
   const network = layers.sequential({name: 'mlp'});
   let inputs = sequence.height * sequence.width;
   hidden.forEach((units, i) => {
