@@ -23,9 +23,8 @@ describe('names', () => {
     ]) {
       expect(unnumbered(name)).toBe(base);
     }
+    // Long enough that a pattern which backtracks would not come back before the test is given up.
     const hostile = `${'_A'.repeat(500_000)}1`;
-    const started = performance.now();
     expect(unnumbered(hostile)).toBe(hostile);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
