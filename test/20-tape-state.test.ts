@@ -1,7 +1,14 @@
 // The tape borrows TensorFlow.js' state for a moment and gives it back: after success, after every kind of throw.
 import * as tf from '@tensorflow/tfjs';
 import {afterEach, beforeAll, beforeEach, describe, expect, it, vi} from 'vitest';
-import {asNetwork, type NetworkLike, SampleTape, selfTest} from '../dist/tape/index.js';
+import {
+  asNetwork,
+  type BatchRecord,
+  type NetworkLike,
+  type OperandRecord,
+  SampleTape,
+  selfTest,
+} from '../dist/tape/index.js';
 import {contained} from '../dist/tape/tfjs.js';
 import {fill, normal, type Tensors, tapeOf, twice} from './tape.js';
 
@@ -102,12 +109,13 @@ describe('no tensor is left', () => {
     withBatch(async (x) => {
       const tape = tapeOf(network((batch) => tf.matMul(batch, weights)));
       (await tape.record(x)).dispose();
-      let recording!: Promise<{operands: ReadonlyMap<string, {deltas: tf.Tensor}>; dispose(): void}>;
+      let recording!: Promise<BatchRecord>;
       tf.tidy(() => {
         recording = tape.record(x);
       });
       const record = await recording;
-      expect(record.operands.get(weights.name)!.deltas.isDisposed).toBe(false);
+      const {deltas} = record.operands.get(weights.name) as OperandRecord;
+      expect(deltas.isDisposed).toBe(false);
       record.dispose();
     }));
 });

@@ -214,7 +214,7 @@ const cases: Record<string, () => Case> = {
   'a number that is a scale here and a bias there': () => {
     const both = variable('both', [3]);
     const forward = (x: tf.Tensor) => tf.add(tf.tanh(tf.mul(x, both)), both);
-    return plain([both], forward, {[both.name]: 'bias, 2 uses'}, [4, 3]);
+    return plain([both], forward, {[both.name]: 'bias and scale, 2 uses'}, [4, 3]);
   },
   'a bias in the middle axis': () => {
     const bias = variable('middle', [4, 1]);

@@ -107,23 +107,19 @@ describeEngine(`importance on ${engineName}`, () => {
     }
   });
 
-  it('matches through the fallback, and says so, where there is no rule yet', async () => {
-    const model = tf.sequential({
-      layers: [
-        tf.layers.embedding({inputDim: 12, outputDim: 4, inputLength: 5}),
-        tf.layers.lstm({units: 6, recurrentInitializer: 'glorotUniform'}),
-        tf.layers.dense({units: 3}),
-      ],
-    });
-    const samples = tf.randomUniform([6, 5], 0, 12, 'int32', 3);
-    const expected = await batchOfOne((x) => model.apply(x) as tf.Tensor, variablesOf(model), samples);
-    const {importance, report} = await estimateImportance(model, samples, {batchSize: 4});
+  it('matches through the fallback, and says so, where a parameter cannot be taken apart', async () => {
+    const w = tf.variable(tf.randomNormal([3, 2], 0, 1, 'float32', 1));
+    // Samples that are not the slowest axis.
+    const forward = (x: tf.Tensor | tf.Tensor[]) => {
+      const rows = tf.matMul(tf.reshape(tf.transpose(x as tf.Tensor, [1, 0, 2]), [-1, 3]), w as tf.Tensor2D);
+      return tf.transpose(tf.reshape(tf.tanh(rows), [2, -1, 2]), [1, 0, 2]);
+    };
+    const samples = tf.randomNormal([6, 2, 3], 0, 1, 'float32', 3);
+    const expected = await batchOfOne(forward, [w], samples);
+    const {importance, report} = await estimateImportance({forward, variables: [w]}, samples, {batchSize: 4});
     const values = await read(importance);
     for (const [name, omega] of expected) expect(deviation(values.get(name)!, omega), name).toBeLessThan(exactness);
-    const rules = new Map(report.parameters.map(({name, rule, fallback}) => [name.split('/')[1], {rule, fallback}]));
-    expect(rules.get('embeddings')).toEqual({rule: 'embedding', fallback: null});
-    expect(rules.get('recurrent_kernel')).toEqual({rule: null, fallback: expect.stringMatching(/\w+/)});
-    samples.dispose();
-    model.dispose();
+    expect(report.parameters).toMatchObject([{rule: null, fallback: expect.stringMatching(/not sorted by sample/)}]);
+    tf.dispose([samples, w]);
   });
 });

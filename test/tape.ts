@@ -1,7 +1,8 @@
 /** For the tests of the tape: a batch measured through records and fallback, and the definition to compare it with. */
 import * as tf from '@tensorflow/tfjs';
+import {expect} from 'vitest';
 import {bodies} from '../dist/kernels/reference/engine.js';
-import {asNetwork, type NetworkLike, type OperandRecord, SampleTape} from '../dist/tape/index.js';
+import {asNetwork, eachCall, type NetworkLike, type OperandRecord, SampleTape} from '../dist/tape/index.js';
 
 export type Tensors = tf.Tensor | tf.Tensor[];
 /** Sum over samples of |gradient|, by variable name. */
@@ -28,7 +29,9 @@ export async function measure(tape: SampleTape, batches: Tensors[]): Promise<Mea
   let last: Omit<Measured, 'sums'> = {rules: {}, fallback: {}, unreached: []};
   for (const x of batches) {
     const record = await tape.record(x);
-    for (const [name, operand] of record.operands) addMoment(operand, (size) => sumOf(name, size));
+    for (const [name, found] of record.operands) {
+      eachCall(found, (operand) => addMoment(operand, (size) => sumOf(name, size)));
+    }
     last = {
       rules: Object.fromEntries([...record.operands].map(([name, {rule}]) => [name, rule])),
       fallback: Object.fromEntries(record.fallback),
@@ -94,15 +97,16 @@ export function definition(forward: (x: Tensors) => Tensors, variables: tf.Varia
  * Worst max |a-b| / max(|b|, 1e-4 max|b|) over all variables; infinite when they are not the same variables.
  *
  * @param noise sums up to here may be rounding errors of 0
+ * @param floor in the place of 1e-4
  */
-export function deviation(actual: Sums, expected: Sums, noise = 0): number {
+export function deviation(actual: Sums, expected: Sums, noise = 0, floor = 1e-4): number {
   if (String([...actual.keys()].sort()) !== String([...expected.keys()].sort())) return Number.POSITIVE_INFINITY;
   let worst = 0;
   for (const [name, b] of expected) {
     const a = actual.get(name)!;
-    const floor = 1e-4 * b.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const least = floor * b.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
     for (const [i, value] of b.entries()) {
-      const scale = Math.max(Math.abs(value), floor, noise);
+      const scale = Math.max(Math.abs(value), least, noise);
       const error = scale === 0 ? Math.abs(a[i]) : Math.abs(a[i] - value) / scale;
       if (!(error <= worst)) worst = error;
     }
@@ -145,4 +149,45 @@ export async function countKernels(body: () => Promise<unknown>): Promise<Record
     delete (engine as Partial<typeof engine>).runKernel;
   }
   return counts;
+}
+
+export type PlainNetwork = {forward: (x: Tensors) => Tensors; variables: tf.Variable[]};
+
+/** A tf.layers model with fixed weights, as a plain network. */
+export function plainModel(model: tf.LayersModel): PlainNetwork {
+  const variables = fill(model).trainableWeights.map((weight) => weight.read() as tf.Variable);
+  return {forward: (x) => model.apply(x, {training: false}) as Tensors, variables};
+}
+
+let made = 0;
+/** Variables of these shapes by name, and a forward function that is given them. */
+export function plainCode<Names extends string>(
+  shapes: Record<Names, number[]>,
+  forward: (x: tf.Tensor, variables: Record<Names, tf.Variable>) => Tensors,
+): PlainNetwork {
+  const entries = Object.entries<number[]>(shapes).map(([name, shape]) => {
+    made++;
+    return [name, tf.variable(normal(shape, 7 + made), true, `${name}_${made}`)] as const;
+  });
+  const byName = Object.fromEntries(entries) as Record<Names, tf.Variable>;
+  return {forward: (x) => forward(x as tf.Tensor, byName), variables: Object.values(byName)};
+}
+
+/**
+ * Holds a network to the definition with batches of 1, 7, all 13 and a ragged end, and its parameters to these rules;
+ * without rules, for random networks, to any, and to a floor of 1e-2: there the definition itself, which adds up uses in
+ * 32 bits, keeps no five digits of what little a cancellation leaves. What is given is disposed.
+ */
+export async function expectExact(network: PlainNetwork, data: tf.Tensor, rules?: object): Promise<void> {
+  const part = (from: number, size: number) => tf.slice(data, [from], [size]);
+  const tape = tapeOf(network, 'output');
+  for (const batches of [[part(4, 1)], [part(3, 7)], [data], [part(0, 5), part(5, 5), part(10, 3)]]) {
+    const measured = await measure(tape, batches);
+    const expected = definition(network.forward, network.variables, batches);
+    expect(deviation(measured.sums, expected, 0, rules ? 1e-4 : 1e-2)).toBeLessThanOrEqual(exact);
+    expect(measured.fallback).toEqual({});
+    if (rules) expect(plainNames(measured.rules)).toEqual(rules);
+  }
+  expect(tape.certificates.count, 'batches that differ in size alone share a certificate').toBe(1);
+  tf.dispose([data, ...network.variables]);
 }

@@ -4,7 +4,7 @@ import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
 import type {Cell, TensorEngine} from '../kernels/tensor-engine.js';
 import {tensorEngine} from '../kernels/tensors.js';
-import type {BatchRecord, OperandRecord} from '../tape/index.js';
+import {type BatchRecord, eachCall, type OperandRecord} from '../tape/index.js';
 
 /** Batches summed in plain float32 before the sum is folded into the compensated pair. */
 const foldEvery = 64;
@@ -46,7 +46,10 @@ export class Accumulation {
 
   /** Adds the per-sample gradients of a recorded batch, for the variables that have operands. */
   add(record: BatchRecord): void {
-    for (const [name, operand] of record.operands) this.addOperand(operand, this.sumOf(name).batch);
+    for (const [name, found] of record.operands) {
+      const moment = this.sumOf(name).batch;
+      eachCall(found, (operand) => this.addOperand(operand, moment));
+    }
     this.count += record.samples;
     if (++this.batchesSinceFold === foldEvery) this.fold();
   }

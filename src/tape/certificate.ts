@@ -17,7 +17,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Recording} from './graph.js';
-import type {OperandRecord} from './record.js';
+import {type UseOperands, usesOf, type VariableRecord} from './record.js';
 import {disposeAll} from './tfjs.js';
 import {disposeOperands, type Operands, walk} from './walk.js';
 
@@ -130,7 +130,7 @@ function compareAlone(
     // A rule may apply to a batch and not to a batch of one, where tfjs sums nothing: then (a) must do.
     const names = [...together.keys()].filter((name) => walked.every((operands) => isRecord(operands.get(name))));
     const rows = names.map((name) => {
-      const [batch, ...singles] = walked.map((operands) => tensorsOf(operands.get(name) as OperandRecord));
+      const [batch, ...singles] = walked.map((operands) => tensorsOf(operands.get(name) as VariableRecord));
       const differences = batch.map((x, i) =>
         slotDifferences(
           x,
@@ -152,8 +152,8 @@ function compareAlone(
   }
 }
 
-function tensorsOf({activations, deltas}: OperandRecord): tf.Tensor[] {
-  return activations ? [deltas, activations] : [deltas];
+function tensorsOf(record: VariableRecord): tf.Tensor[] {
+  return usesOf(record).flatMap(({activations, deltas}) => (activations ? [deltas, activations] : [deltas]));
 }
 
 /** How many elements of slots `ks` of a batch's A or D are not those of the samples alone. A scalar. */
@@ -173,13 +173,14 @@ function slotDifferences(batch: tf.Tensor, alone: tf.Tensor[], ks: number[]): tf
 /** (a): sample k alone is seeded. */
 function seedAlone(recording: Recording, k: number): Table<tf.Tensor> {
   const operands = walk(recording, probes(recording, k), false);
-  const records = [...operands].filter((entry): entry is [string, OperandRecord] => isRecord(entry[1]));
-  const table = tf.concat([tf.zeros([0]), ...records.map(([, record]) => effect(record, recording.samples))]);
+  const records = [...operands].filter((entry): entry is [string, VariableRecord] => isRecord(entry[1]));
+  const effects = records.map(([, record]) => tf.addN(usesOf(record).map((use) => effect(use, recording.samples))));
+  const table = tf.concat([tf.zeros([0]), ...effects]);
   disposeOperands(operands);
   return {names: records.map(([name]) => name), table, mayDiffer: k};
 }
 
-function isRecord(found: OperandRecord | string | undefined): found is OperandRecord {
+function isRecord(found: VariableRecord | string | undefined): found is VariableRecord {
   return typeof found === 'object';
 }
 
@@ -220,13 +221,13 @@ function probes({trace}: Recording, k?: number): tf.Tensor[] {
  *
  * @returns [B]
  */
-function effect({kernel, activations, deltas}: OperandRecord, samples: number): tf.Tensor {
+function effect({activations, deltas}: UseOperands, samples: number): tf.Tensor {
   const positions = deltas.shape[1]!;
   const count = (mask: tf.Tensor) => tf.sum(tf.reshape(tf.cast(mask, 'float32'), [samples, positions, -1]), 2);
   const nans = count(tf.isNaN(deltas));
   const live = count(tf.notEqual(deltas, 0));
   // Where ids are in the place of A, every D has an effect.
-  if (!activations || kernel === 'grad_moment_gather') return tf.sum(tf.add(live, nans), 1);
+  if (!activations || activations.dtype === 'int32') return tf.sum(tf.add(live, nans), 1);
   const products = tf.mul(live, count(tf.notEqual(activations, 0)));
   return tf.sum(tf.addN([products, nans, count(tf.isNaN(activations))]), 1);
 }

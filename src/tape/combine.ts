@@ -1,46 +1,66 @@
-/** All uses of one weight as one kernel call: contributions of a sample are summed before phi, so uses lie along l. */
+/** All uses of one variable as kernel calls: contributions of a sample are summed before phi, so uses lie along l. */
 import * as tf from '@tensorflow/tfjs-core';
-import type {OperandRecord} from './record.js';
+import {chunked, type Share} from './chunks.js';
+import type {Graph} from './graph.js';
+import {placeUse} from './place.js';
+import type {OperandRecord, VariableRecord} from './record.js';
+import {engine} from './tfjs.js';
 import {
   type ConvolutionUse,
   type DepthwiseUse,
   disposeUse,
   type LookupUse,
   type MatrixUse,
+  rowsGeometry,
+  ruleName,
   type SumUse,
   type Use,
-} from './rules.js';
-import {engine} from './tfjs.js';
+} from './use.js';
 
 /**
- * Merges the uses of one variable, and disposes them.
+ * Merges the uses of one variable, which stay the caller's.
  *
  * @param samples B
- * @returns the operands of one kernel call (their tensors kept: dispose them), or why there are none
+ * @returns the operands of one kernel call where the uses fit one, else of chunks; its tensors are kept: dispose them
  */
-export function combine(uses: readonly Use[], samples: number): OperandRecord | string {
+export function combine(
+  shares: readonly Share[],
+  variable: tf.Variable,
+  graph: Graph,
+  samples: number,
+): VariableRecord {
+  return mergeShares(shares, samples) ?? chunked(shares, variable, graph, samples);
+}
+
+function mergeShares(shares: readonly Share[], samples: number): OperandRecord | undefined {
+  const uses: Use[] = [];
   try {
+    for (const {use, source} of shares) {
+      const placed = 'part' in source ? placeUse(use, source.part) : undefined;
+      if (!placed) return undefined;
+      uses.push(placed);
+    }
     return tf.tidy(() => {
       const record = merge(uses, samples);
-      if (typeof record !== 'string') {
+      if (record) {
         engine().keep(record.deltas);
         if (record.activations) engine().keep(record.activations);
       }
-      return record as OperandRecord & string;
+      return record as OperandRecord & undefined;
     });
   } finally {
-    for (const use of uses) disposeUse(use);
+    uses.forEach(disposeUse);
   }
 }
 
-function merge(uses: readonly Use[], samples: number): OperandRecord | string {
-  const kinds = [...new Set(uses.map(({kind}) => kind))];
-  if (kinds.length > 1) return `it is used in a ${kinds.join(' and in a ')}, which are not summed per sample yet`;
+function merge(uses: readonly Use[], samples: number): OperandRecord | undefined {
+  const [{kind}, ...others] = uses;
+  if (others.some((use) => use.kind !== kind)) return undefined;
   const times = uses.length > 1 ? `, ${uses.length} uses` : '';
-  switch (kinds[0]) {
+  switch (kind) {
     case 'matrix product':
       return matrixProducts(uses as MatrixUse[], samples, times);
-    case '2-D convolution':
+    case 'convolution':
       return convolutions(uses as ConvolutionUse[], samples, times);
     case 'depthwise convolution':
       return depthwiseConvolutions(uses as DepthwiseUse[], samples, times);
@@ -48,14 +68,16 @@ function merge(uses: readonly Use[], samples: number): OperandRecord | string {
       return lookups(uses as LookupUse[], samples, times);
     case 'sum':
       return sums(uses as SumUse[], samples, times);
+    case 'stack of matrix products':
+      return undefined;
   }
 }
 
-function matrixProducts(uses: readonly MatrixUse[], samples: number, times: string): OperandRecord | string {
+function matrixProducts(uses: readonly MatrixUse[], samples: number, times: string): OperandRecord | undefined {
   const [first] = uses;
   const alike = ({activations, deltas}: MatrixUse) =>
     activations.shape[2] === first.activations.shape[2] && deltas.shape[2] === first.deltas.shape[2];
-  if (!uses.every(alike)) return 'it is used as matrices of different shapes';
+  if (!uses.every(alike)) return undefined;
   const activations = along(uses.map((use) => use.activations));
   const deltas = along(uses.map((use) => use.deltas));
   const [, positions, fanIn] = activations.shape as number[];
@@ -63,38 +85,25 @@ function matrixProducts(uses: readonly MatrixUse[], samples: number, times: stri
   if (positions === 1) {
     return {kernel: 'grad_moment_dense', params: {samples, fanIn, fanOut}, activations, deltas, rule: 'dense'};
   }
-  const params = {
-    samples,
-    uses: 1,
-    inHeight: positions,
-    inWidth: 1,
-    inChannels: fanIn,
-    filterHeight: 1,
-    filterWidth: 1,
-    outHeight: positions,
-    outWidth: 1,
-    fanOut,
-    strideHeight: 1,
-    strideWidth: 1,
-    dilationHeight: 1,
-    dilationWidth: 1,
-    padTop: 0,
-    padLeft: 0,
-  };
+  const params = {samples, uses: 1, ...rowsGeometry(positions, fanIn, fanOut)};
   return {kernel: 'grad_moment', params, activations, deltas, rule: `dense over ${positions} rows a sample${times}`};
 }
 
-function convolutions(uses: readonly ConvolutionUse[], samples: number, times: string): OperandRecord | string {
+function convolutions(uses: readonly ConvolutionUse[], samples: number, times: string): OperandRecord | undefined {
   const stacked = stack(uses);
-  if (typeof stacked === 'string') return stacked;
+  if (!stacked) return undefined;
   const {geometry, count, activations, deltas} = stacked;
   const params = {samples, uses: count, ...geometry};
   return {kernel: 'grad_moment', params, activations, deltas, rule: `convolution${times}`};
 }
 
-function depthwiseConvolutions(uses: readonly DepthwiseUse[], samples: number, times: string): OperandRecord | string {
+function depthwiseConvolutions(
+  uses: readonly DepthwiseUse[],
+  samples: number,
+  times: string,
+): OperandRecord | undefined {
   const stacked = stack(uses);
-  if (typeof stacked === 'string') return stacked;
+  if (!stacked) return undefined;
   const {geometry, count, activations, deltas} = stacked;
   const params = {samples, uses: count, ...geometry};
   return {kernel: 'grad_moment_depthwise', params, activations, deltas, rule: `depthwise convolution${times}`};
@@ -104,16 +113,16 @@ function depthwiseConvolutions(uses: readonly DepthwiseUse[], samples: number, t
 function stack<U extends ConvolutionUse | DepthwiseUse>(uses: readonly U[]) {
   const geometry: U['geometry'] = uses[0].geometry;
   if (uses.some((use) => JSON.stringify(use.geometry) !== JSON.stringify(geometry))) {
-    return 'it is used in convolutions of different geometry, which are not summed per sample yet';
+    return undefined;
   }
   const activations = along(uses.map((use) => use.activations));
   const deltas = along(uses.map((use) => use.deltas));
   return {geometry, count: activations.shape[1]!, activations, deltas};
 }
 
-function lookups(uses: readonly LookupUse[], samples: number, times: string): OperandRecord | string {
+function lookups(uses: readonly LookupUse[], samples: number, times: string): OperandRecord | undefined {
   const [{rows}] = uses;
-  if (uses.some((use) => use.rows !== rows)) return 'it is used as tables of different shapes';
+  if (uses.some((use) => use.rows !== rows)) return undefined;
   const activations = along(uses.map((use) => use.activations));
   const deltas = along(uses.map((use) => use.deltas));
   const [, positions, fanOut] = deltas.shape as number[];
@@ -121,7 +130,8 @@ function lookups(uses: readonly LookupUse[], samples: number, times: string): Op
   return {kernel: 'grad_moment_gather', params, activations, deltas, rule: `embedding${times}`};
 }
 
-function sums(uses: readonly SumUse[], samples: number, times: string): OperandRecord | string {
+function sums(uses: readonly SumUse[], samples: number, times: string): OperandRecord | undefined {
+  if (uses.some((use) => use.deltas.shape[2] !== uses[0].deltas.shape[2])) return undefined;
   const scaled = uses.every((use) => use.activations);
   // A bias that is also a scale: with A = 1 for all uses, a scale's contribution is the product itself.
   const deltas = along(
@@ -133,7 +143,7 @@ function sums(uses: readonly SumUse[], samples: number, times: string): OperandR
     params: {samples, positions, fanOut, scaled: scaled ? 1 : 0},
     activations: scaled ? along(uses.map((use) => use.activations!)) : null,
     deltas,
-    rule: `${scaled ? 'scale' : 'bias'}${times}`,
+    rule: `${[...new Set(uses.map(ruleName))].join(' and ')}${times}`,
   };
 }
 

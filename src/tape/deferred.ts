@@ -32,7 +32,8 @@ type Shape = number[] | null;
 const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Shape>> = {
   BatchMatMul: ({a, b}, {transposeA, transposeB}) => {
     const outer = (a.rank >= b.rank ? a : b).shape.slice(0, -2);
-    if (a.size === 0 || b.size === 0 || outer.some((length) => length !== 1)) return null;
+    const broadcast = tf.util.sizeFromShape(a.shape.slice(0, -2)) !== tf.util.sizeFromShape(b.shape.slice(0, -2));
+    if (a.size === 0 || b.size === 0 || broadcast) return null;
     return [...outer, a.shape.at(transposeA ? -1 : -2)!, b.shape.at(transposeB ? -2 : -1)!];
   },
   Conv2DBackpropFilter: (_, {filterShape}) => filterShape as number[],
@@ -48,6 +49,10 @@ const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Sha
   },
   Multiply: ({a, b}) => (tf.util.arraysEqual(a.shape, b.shape) ? a.shape : null),
 };
+
+/** Many matrix products at once. */
+export const isStack = ({kernel, inputs}: Pick<Call, 'kernel' | 'inputs'>): boolean =>
+  kernel === 'BatchMatMul' && inputs.a.shape.slice(0, -2).some((length) => length !== 1);
 
 /** Inputs that are no floats. */
 const indices = 'segmentIds';
@@ -118,7 +123,9 @@ export class Deferral {
   }
 
   private putOff(kernel: string, inputs: Inputs, attrs: Attrs, forParameter: boolean): tf.Tensor | undefined {
-    const shapeOf = kernel === 'Multiply' && !forParameter ? undefined : resultShape[kernel];
+    const shapeOf = resultShape[kernel];
+    // Of data they are the gradient itself; of a parameter they are about to be summed over the samples, or do so.
+    if (!forParameter && (kernel === 'Multiply' || isStack({kernel, inputs}))) return undefined;
     if (!shapeOf || Object.entries(inputs).some(([name, x]) => x?.dtype !== (name === indices ? 'int32' : 'float32')))
       return undefined;
     const shape = shapeOf(inputs, attrs);

@@ -1,5 +1,5 @@
-/** What a batch leaves behind: for every variable the operands of one kernel call, or why it needs batches of one. */
-import type * as tf from '@tensorflow/tfjs-core';
+/** What a batch leaves behind: for every variable the operands of kernel calls, or why it needs batches of one. */
+import * as tf from '@tensorflow/tfjs-core';
 import type {Params} from '../kernels/table.js';
 
 /** The kernels that turn operands into moments of per-sample gradients. */
@@ -28,12 +28,53 @@ interface Operand<K extends MomentKernel> {
 /** One kernel call that adds a batch to a variable's moment: the moment has the variable's size and layout. */
 export type OperandRecord = {[K in MomentKernel]: Operand<K>}[MomentKernel];
 
+/**
+ * Several calls, each for some of the samples, of a variable whose uses do not fit one: per-sample gradients of a chunk
+ * of samples are added up over all uses before phi. How many fit is decided by memory.
+ */
+export interface ChunkedRecord {
+  readonly kernel: 'chunks';
+  readonly samples: number;
+  /** At most so many samples a call. */
+  readonly samplesPerChunk: number;
+  /** The operands of samples `from` to `from + count - 1`; tensors of the current scope. */
+  chunk(from: number, count: number): OperandRecord;
+  /** Operands of all uses, [B, ...] each: what {@link chunk} works on. */
+  readonly uses: readonly UseOperands[];
+  readonly rule: string;
+}
+
+/** What a certificate looks at: A and D of all samples. */
+export interface UseOperands {
+  readonly activations: tf.Tensor | null;
+  readonly deltas: tf.Tensor;
+}
+
+export type VariableRecord = OperandRecord | ChunkedRecord;
+
+/** Calls `run` with the operands of every kernel call that a record stands for. They are the record's: not to keep. */
+export function eachCall(record: VariableRecord, run: (operand: OperandRecord) => void): void {
+  if (record.kernel !== 'chunks') {
+    run(record);
+    return;
+  }
+  for (let from = 0; from < record.samples; from += record.samplesPerChunk) {
+    const count = Math.min(record.samplesPerChunk, record.samples - from);
+    tf.tidy(() => run(record.chunk(from, count)));
+  }
+}
+
+/** The tensors that a record holds. */
+export function usesOf(record: VariableRecord): readonly UseOperands[] {
+  return record.kernel === 'chunks' ? record.uses : [record];
+}
+
 /** One batch, recorded. The tensors belong to the record: call `dispose()` when the kernels have been launched. */
 export interface BatchRecord {
   /** B. */
   readonly samples: number;
   /** By variable name. */
-  readonly operands: ReadonlyMap<string, OperandRecord>;
+  readonly operands: ReadonlyMap<string, VariableRecord>;
   /** Variables that need the batch-of-one loop, and why. */
   readonly fallback: ReadonlyMap<string, string>;
   /** Variables that are not on the path to the chosen outputs: their gradient is no number, not 0. */

@@ -5,69 +5,25 @@
  * lie that way is not provable from shapes (a time-major network has the same ones): the certificate checks it.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Params} from '../kernels/table.js';
-import type {Deferral, Origin} from './deferred.js';
+import {type Deferral, isStack, type Origin} from './deferred.js';
 import type {Layout} from './layout.js';
-import {engine} from './tfjs.js';
+import {keepUse, type Use} from './use.js';
 
-/** Geometry of a convolution: the parameters of `grad_moment` that do not depend on the batch. */
-export type Geometry = Omit<Params<'grad_moment'>, 'phi' | 'samples' | 'uses'>;
-
-interface Operands {
-  /** A[b,l,...], uses along l; null where every A is 1. Of a lookup the ids: there A is 1 in the row of the id. */
-  readonly activations: tf.Tensor | null;
-  /** D[b,l,...]. */
-  readonly deltas: tf.Tensor;
-}
-/** A matrix product: A is [B, L, P], D is [B, L, Q]. */
-export interface MatrixUse extends Operands {
-  readonly kind: 'matrix product';
-  readonly activations: tf.Tensor;
-}
-/** A 2-D convolution: A is [B, U, H, W, Cin], D is [B, U, H', W', Q]. */
-export interface ConvolutionUse extends Operands {
-  readonly kind: '2-D convolution';
-  readonly activations: tf.Tensor;
-  readonly geometry: Geometry;
-}
-/** A depthwise convolution: A is [B, U, H, W, C], D is [B, U, H', W', C * multiplier]. */
-export interface DepthwiseUse extends Operands {
-  readonly kind: 'depthwise convolution';
-  readonly activations: tf.Tensor;
-  readonly geometry: Omit<Params<'grad_moment_depthwise'>, 'phi' | 'samples' | 'uses'>;
-}
-/** Rows of a table looked up by ids, an embedding: ids are [B, L], D is [B, L, Q]. */
-export interface LookupUse extends Operands {
-  readonly kind: 'lookup';
-  readonly activations: tf.Tensor;
-  readonly rows: number;
-}
-/** A bias or a scale: D is [B, L, Q], and so is A. */
-export interface SumUse extends Operands {
-  readonly kind: 'sum';
-}
-/** One use of a parameter in the network. Its tensors are kept: dispose them. */
-export type Use = MatrixUse | ConvolutionUse | DepthwiseUse | LookupUse | SumUse;
-
-/** The operands of one use, or why there are none. */
+/**
+ * The operands of one use, or why there are none.
+ *
+ * @param origin the kernel that makes the gradient, and the way from its result to the parameter
+ */
 export function useOf(origin: Origin, deferral: Deferral, samples: number): Use | string {
   if (origin.layout === undefined) return 'its gradient is a permutation that is no matrix transposition';
   const use = kernelUse(origin, deferral, samples);
-  if (typeof use === 'string' || origin.layout === null) return use;
-  const swapped = swap(use, origin.layout);
-  if (typeof swapped === 'string') disposeUse(use);
-  return swapped;
-}
-
-export function disposeUse(use: Use): void {
-  use.activations?.dispose();
-  use.deltas.dispose();
+  return typeof use === 'string' || origin.layout === null ? use : transposed(use, origin.layout);
 }
 
 function kernelUse(origin: Origin, deferral: Deferral, samples: number): Use | string {
   switch (origin.kernel) {
     case 'BatchMatMul':
-      return matrixProduct(origin, samples);
+      return isStack(origin) ? matrixProducts(origin, samples) : matrixProduct(origin, samples);
     case 'Conv2DBackpropFilter':
       return convolution(origin, samples, false);
     case 'DepthwiseConv2dNativeBackpropFilter':
@@ -97,12 +53,39 @@ function matrixProduct({inputs, attrs}: Origin, samples: number): Use | string {
       kind: 'matrix product',
       activations: tf.reshape(a, [samples, positions, a.shape[1]!]),
       deltas: tf.reshape(d, [samples, positions, d.shape[1]!]),
+      layout: null,
+    };
+  });
+}
+
+/** gradient [...H,P,Q], H products of that kind: heads with weights of their own. */
+function matrixProducts({inputs, attrs}: Origin, samples: number): Use | string {
+  return keepUse(() => {
+    const rowsOf = (x: tf.Tensor, stored: unknown) => {
+      const [m, n] = x.shape.slice(-2);
+      const stack = tf.reshape(x, [-1, m, n]);
+      const [rows, width] = stored ? [m, n] : [n, m];
+      const perSample = tf.reshape(stored ? stack : tf.transpose(stack, [0, 2, 1]), [
+        -1,
+        samples,
+        rows / samples,
+        width,
+      ]);
+      return tf.transpose(perSample, [1, 0, 2, 3]);
+    };
+    const rows = inputs.a.shape.at(attrs.transposeA ? -2 : -1)!;
+    if (rows % samples !== 0) return `${rows} rows are not a multiple of the ${samples} samples`;
+    return {
+      kind: 'stack of matrix products',
+      activations: rowsOf(inputs.a, attrs.transposeA),
+      deltas: rowsOf(inputs.b, !attrs.transposeB),
+      layout: null,
     };
   });
 }
 
 /** A convolution over B·U images, sample-major: U > 1 where the network folds time into the batch. */
-function convolution({inputs, attrs}: Origin, samples: number, depthwise: boolean): Use | string {
+function convolution({kernel, inputs, attrs}: Origin, samples: number, depthwise: boolean): Use | string {
   const {x, dy} = inputs;
   // A depthwise convolution knows no other order.
   if (attrs.dataFormat !== 'NHWC' && !depthwise) {
@@ -142,14 +125,10 @@ function convolution({inputs, attrs}: Origin, samples: number, depthwise: boolea
   return keepUse(() => {
     const activations = tf.reshape(x, [samples, uses, inHeight, inWidth, inChannels]);
     const deltas = tf.reshape(dy, [samples, uses, height, width, fanOut]);
+    const operands = {activations, deltas, layout: null, gradient: {kernel, attrs}};
     return depthwise
-      ? {
-          kind: 'depthwise convolution',
-          geometry: {...geometry, multiplier: fanOut / inChannels},
-          activations,
-          deltas,
-        }
-      : {kind: '2-D convolution', geometry: {...geometry, fanOut}, activations, deltas};
+      ? {kind: 'depthwise convolution', geometry: {...geometry, multiplier: fanOut / inChannels}, ...operands}
+      : {kind: 'convolution', geometry: {...geometry, fanOut}, ...operands};
   });
 }
 
@@ -163,6 +142,7 @@ function lookup({inputs, attrs}: Origin, samples: number): Use | string {
     rows: attrs.numSegments as number,
     activations: tf.reshape(segmentIds, [samples, positions]),
     deltas: tf.reshape(x, [samples, positions, tf.util.sizeFromShape(x.shape.slice(segmentIds.rank))]),
+    layout: null,
   }));
 }
 
@@ -189,28 +169,14 @@ function sum({inputs, attrs}: Origin, deferral: Deferral, samples: number): Use 
     kind: 'sum',
     activations: factors && rowsOf(factors.a),
     deltas: rowsOf(factors ? factors.b : inputs.x),
+    layout: null,
   }));
 }
 
-/** The use as seen by a variable that is the transpose of the gradient's m x n matrix: A and D change places. */
-function swap(use: Use, layout: NonNullable<Layout>): Use | string {
+/** The use of a parameter that is the transpose of the gradient's m x n matrix: of a product, A and D change places. */
+function transposed(use: Use, layout: NonNullable<Layout>): Use {
   const {activations, deltas} = use;
-  const fits = use.kind === 'matrix product' && use.activations.shape[2] === layout[0] && deltas.shape[2] === layout[1];
-  if (!fits) return `it is transposed, and there is no rule for a transposed ${use.kind}`;
-  return {kind: use.kind, activations: deltas, deltas: activations!};
-}
-
-/** Makes a use; its tensors outlive every scope, what else is made on the way does not. */
-function keepUse<U extends Use | string>(make: () => U): U {
-  engine().startScope('engram rule');
-  try {
-    const use = make();
-    if (typeof use !== 'string') {
-      engine().keep(use.deltas);
-      if (use.activations) engine().keep(use.activations);
-    }
-    return use;
-  } finally {
-    engine().endScope();
-  }
+  const swaps =
+    use.kind === 'matrix product' && use.activations.shape[2] === layout[0] && deltas.shape[2] === layout[1];
+  return swaps ? {...use, activations: deltas, deltas: activations!} : {...use, layout};
 }

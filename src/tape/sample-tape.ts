@@ -6,12 +6,12 @@ import {eachSample} from './fallback.js';
 import {graphOf, type Recording} from './graph.js';
 import {forwardOutputs, type OutputKind} from './logits.js';
 import {checkVariables, describe, type Network, type Tensors} from './network.js';
-import type {BatchRecord, OperandRecord} from './record.js';
+import type {BatchRecord, VariableRecord} from './record.js';
 import {type Seed, seedOf} from './seed.js';
 import {selfTest, valueTest} from './self-test.js';
 import {signature} from './signature.js';
 import {contained, keepClone, refuseNestedTape} from './tfjs.js';
-import {trace} from './trace.js';
+import {type Trace, trace} from './trace.js';
 import {disposeOperands, type Operands, walk} from './walk.js';
 
 export interface SampleTapeOptions {
@@ -52,19 +52,21 @@ export class SampleTape {
     if (distrust !== null) return this.withoutOperands(samples, `the tape cannot be trusted: ${distrust}`, new Set());
     const recording = this.recordingOf(x, samples);
     const {trace, graph} = recording;
+    let record: BatchRecord | undefined;
     try {
       const verdict = samples === 1 ? undefined : await this.verdict(recording, x);
       if (verdict?.coupled) return this.withoutOperands(samples, verdict.coupled, graph.unreached);
       const seeds = contained(() => trace.outputs.map((F) => keepClone(seedOf(this.options.seed, F))));
       const operands = walk(recording, seeds, true);
-      return batchRecord(samples, operands, verdict?.leaks ?? new Map(), graph.unreached);
+      record = batchRecord(samples, operands, verdict?.leaks ?? new Map(), graph.unreached, trace);
+      return record;
     } catch (error) {
       if (error instanceof EngramError) throw error;
       // If tfjs cannot differentiate the network either, the fallback will say so in tfjs' own words.
       const why = error instanceof Error ? error.message : String(error);
       return this.withoutOperands(samples, `the backward pass failed: ${why}`, graph.unreached);
     } finally {
-      trace.dispose();
+      if (!record) trace.dispose();
     }
   }
 
@@ -104,7 +106,8 @@ export class SampleTape {
 
   private recordingOf(x: Tensors, samples: number): Recording {
     const recorded = trace(() => this.forward(x, samples));
-    return {trace: recorded, graph: graphOf(recorded, x, this.options.variables), samples};
+    const {variables} = this.options;
+    return {trace: recorded, graph: graphOf(recorded, x, variables, samples), samples, variables};
   }
 
   private async verdict(recording: Recording, x: Tensors): Promise<Verdict> {
@@ -126,14 +129,19 @@ export class SampleTape {
   }
 }
 
-/** Sorts operands from reasons; variables that failed the certificate lose their operands. */
+/**
+ * Sorts operands from reasons; variables that failed the certificate lose their operands.
+ *
+ * @param trace what the operands may still need, handed over
+ */
 function batchRecord(
   samples: number,
   found: Operands,
   leaks: ReadonlyMap<string, string>,
   unreached: ReadonlySet<string>,
+  trace?: Trace,
 ): BatchRecord {
-  const operands = new Map<string, OperandRecord>();
+  const operands = new Map<string, VariableRecord>();
   const fallback = new Map<string, string>();
   for (const [name, record] of found) {
     if (typeof record === 'string') fallback.set(name, record);
@@ -142,7 +150,14 @@ function batchRecord(
       fallback.set(name, leaks.get(name)!);
     } else operands.set(name, record);
   }
-  return {samples, operands, fallback, unreached, dispose: () => disposeOperands(new Map(operands))};
+  // Chunks may go back through computations on weights, later: what tfjs saved for that stays until then.
+  const later = [...operands.values()].some(({kernel}) => kernel === 'chunks');
+  if (!later) trace?.dispose();
+  const dispose = () => {
+    disposeOperands(new Map(operands));
+    if (later) trace?.dispose();
+  };
+  return {samples, operands, fallback, unreached, dispose};
 }
 
 /** Sample b as a batch of one, of every input; tensors of the current scope. */

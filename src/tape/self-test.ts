@@ -91,8 +91,9 @@ function dense(): {record: [tf.Tensor, tf.Tensor]; gradient: tf.Tensor} {
     const recorded = trace(forward);
     try {
       const seeds = recorded.outputs.map(double);
-      const graph = graphOf(recorded, input, [variable]);
-      const operands = walk({trace: recorded, graph, samples}, seeds, true);
+      const variables = [variable];
+      const graph = graphOf(recorded, input, variables, samples);
+      const operands = walk({trace: recorded, graph, samples, variables}, seeds, true);
       const record = operands.get(variable.name);
       if (typeof record !== 'object' || record.kernel !== 'grad_moment_dense') {
         disposeOperands(operands);

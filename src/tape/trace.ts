@@ -1,14 +1,17 @@
 /** One forward pass of a network, recorded on TensorFlow.js' own tape and taken out of its hands. */
 import type * as tf from '@tensorflow/tfjs-core';
-import {contained, disposeAll, engine, intercepting, type RunKernel, type TapeNode} from './tfjs.js';
+import {contained, disposeAll, engine, intercepting, type KernelAttrs, type RunKernel, type TapeNode} from './tfjs.js';
+
+/** Kernels that only rename elements or take some of them, which their attributes say. */
+const attributed: ReadonlySet<string> = new Set(['Transpose', 'Slice', 'SplitV']);
 
 export interface Trace {
   /** F of every output, [B, ...]. */
   readonly outputs: readonly tf.Tensor[];
   /** Everything that ran, in order; also clones and nodes that lead nowhere. */
   readonly nodes: readonly TapeNode[];
-  /** `perm` of every Transpose, by the id of its output: tape nodes do not show their attributes. */
-  readonly permutations: ReadonlyMap<number, readonly number[]>;
+  /** Attributes of the kernels in {@link attributed}, by the id of their first output: tape nodes do not show them. */
+  readonly attributes: ReadonlyMap<number, KernelAttrs>;
   /** Frees the outputs and what tfjs saved for the backward pass. */
   dispose(): void;
 }
@@ -20,12 +23,12 @@ export interface Trace {
 export function trace(run: () => tf.Tensor[]): Trace {
   return contained(() => {
     const {state} = engine();
-    const permutations = new Map<number, readonly number[]>();
+    const attributes = new Map<number, KernelAttrs>();
     const noting =
       (runKernel: RunKernel): RunKernel =>
       (name, inputs, attrs) => {
         const y = runKernel(name, inputs, attrs);
-        if (name === 'Transpose') permutations.set((y as tf.Tensor).id, attrs?.perm as number[]);
+        if (attrs && attributed.has(name)) attributes.set((Array.isArray(y) ? y[0] : y).id, attrs);
         return y;
       };
     const nodes: TapeNode[] = [];
@@ -35,7 +38,7 @@ export function trace(run: () => tf.Tensor[]): Trace {
     return {
       outputs,
       nodes,
-      permutations,
+      attributes,
       dispose() {
         disposeAll(outputs);
         for (const {saved} of nodes) disposeAll(saved);

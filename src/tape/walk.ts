@@ -3,16 +3,26 @@
  * apart into operands. Everything else is TensorFlow.js' own gradient functions, in its own order.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import {
+  Gradients,
+  gradientFunction,
+  gradientFunctions,
+  namedInputs,
+  ownGradient,
+  splitRepetitions,
+} from './backward.js';
+import type {Share} from './chunks.js';
 import {combine} from './combine.js';
 import {Deferral} from './deferred.js';
-import type {Alias, Graph, Recording} from './graph.js';
+import {type Graph, inputsOf, type Recording} from './graph.js';
 import {compose, inverse} from './layout.js';
-import type {OperandRecord} from './record.js';
-import {disposeUse, type Use, useOf} from './rules.js';
+import {usesOf, type VariableRecord} from './record.js';
+import {useOf} from './rules.js';
 import {contained, disposeAll, type TapeNode} from './tfjs.js';
+import {disposeUse, type SumUse, type Use} from './use.js';
 
-/** By variable: the operands of one kernel call, or why there are none. Variables that were not reached are absent. */
-export type Operands = Map<string, OperandRecord | string>;
+/** By variable: what its kernel calls need, or why there is none. Variables that were not reached are absent. */
+export type Operands = Map<string, VariableRecord | string>;
 
 /**
  * Walks the tape once.
@@ -21,94 +31,88 @@ export type Operands = Map<string, OperandRecord | string>;
  * @param last frees what tfjs saved of each node as soon as it has been walked; the trace cannot be walked again
  * @throws whatever a gradient function of tfjs throws; nothing is left behind
  */
-export function walk({trace, graph, samples}: Recording, seeds: tf.Tensor[], last: boolean): Operands {
-  const uses = new Map<string, (Use | string)[]>();
+export function walk(recording: Recording, seeds: tf.Tensor[], last: boolean): Operands {
+  const {graph, samples} = recording;
+  const uses: UseOrReason[] = [];
   try {
-    contained(() => {
-      const gradients = new Gradients();
-      try {
-        trace.outputs.forEach(({id}, i) => {
-          gradients.add(id, tf.clone(seeds[i]));
-        });
-        for (const node of graph.path) {
-          const dys = node.outputs.map(({id}) => gradients.take(id));
-          if (dys.some((dy) => dy !== null)) {
-            const step = stepBack(node, dys, graph, samples);
-            for (const [id, dx] of step.gradients) gradients.add(id, dx);
-            for (const [variable, use] of step.uses) {
-              const list = uses.get(variable);
-              if (list) list.push(use);
-              else uses.set(variable, [use]);
-            }
-          }
-          disposeAll(dys.filter((dy) => dy !== null));
-          if (last) disposeAll(node.saved);
-        }
-      } finally {
-        disposeAll(seeds);
-      }
-    });
+    contained(() => walkBack(recording, seeds, last, uses));
   } catch (error) {
-    for (const list of uses.values()) disposeUses(list);
+    for (const [, use] of uses) if (typeof use !== 'string') disposeUse(use);
     throw error;
   }
   const operands: Operands = new Map();
-  for (const [variable, list] of uses) {
-    const obstacle = graph.indirect.get(variable) ?? list.find((use) => typeof use === 'string');
-    if (obstacle === undefined) operands.set(variable, combine(list as Use[], samples));
-    else {
-      disposeUses(list);
-      operands.set(variable, obstacle);
+  try {
+    for (const variable of recording.variables) {
+      const {name} = variable;
+      if (graph.unreached.has(name)) continue;
+      const own = uses.filter(([tensor]) => graph.roots.get(tensor.id)!.has(name));
+      // No variable may be lost: whatever is on the path has operands or takes the fallback.
+      const none = own.length === 0 ? 'no gradient arrived at it' : undefined;
+      const obstacle =
+        graph.indirect.get(name) ?? none ?? own.map(([, use]) => use).find((use) => typeof use === 'string');
+      operands.set(name, obstacle ?? combine(own.map(shareOf(graph)), variable, graph, samples));
     }
+    return operands;
+  } catch (error) {
+    disposeOperands(operands);
+    throw error;
+  } finally {
+    for (const [, use] of uses) if (typeof use !== 'string') disposeUse(use);
   }
-  for (const [variable, reason] of graph.indirect) operands.set(variable, reason);
-  // No variable may be lost: whatever is on the path has operands or takes the fallback.
-  for (const {variable} of graph.aliases.values()) {
-    if (operands.has(variable) || graph.unreached.has(variable)) continue;
-    operands.set(variable, 'no gradient arrived at it');
+}
+
+function walkBack({trace, graph, samples}: Recording, seeds: tf.Tensor[], last: boolean, uses: UseOrReason[]): void {
+  const gradients = new Gradients();
+  try {
+    trace.outputs.forEach(({id}, i) => {
+      gradients.add(id, tf.clone(seeds[i]));
+    });
+    for (const node of graph.path) {
+      const dys = node.outputs.map(({id}) => gradients.take(id));
+      if (dys.some((dy) => dy !== null)) {
+        const step = stepBack(node, dys, graph, samples);
+        for (const [id, dx] of step.gradients) gradients.add(id, dx);
+        uses.push(...step.uses);
+      }
+      disposeAll(dys.filter((dy) => dy !== null));
+      if (last) disposeAll(node.saved);
+    }
+  } finally {
+    disposeAll(seeds);
   }
-  return operands;
 }
 
 export function disposeOperands(operands: Operands): void {
   for (const record of operands.values()) {
     if (typeof record === 'string') continue;
-    record.activations?.dispose();
-    record.deltas.dispose();
+    for (const {activations, deltas} of usesOf(record)) {
+      activations?.dispose();
+      deltas.dispose();
+    }
   }
 }
 
-function disposeUses(uses: readonly (Use | string)[]): void {
-  for (const use of uses) if (typeof use !== 'string') disposeUse(use);
-}
+/** A tensor of parameters that met data, and how, or why that has no rule. */
+type UseOrReason = readonly [tensor: tf.Tensor, use: Use | string];
 
-/** Gradients on their way, by tensor id; several consumers of a tensor add up. */
-class Gradients {
-  private readonly pending = new Map<number, tf.Tensor>();
-
-  /** Takes ownership of `dx`. */
-  add(id: number, dx: tf.Tensor): void {
-    const before = this.pending.get(id);
-    this.pending.set(id, before ? tf.add(before, dx) : dx);
-    if (before) disposeAll([before, dx]);
-  }
-
-  take(id: number): tf.Tensor | null {
-    const dy = this.pending.get(id) ?? null;
-    this.pending.delete(id);
-    return dy;
-  }
-}
-
+/** What a node's step back finds. */
 interface Step {
   /** By the id of an input; fresh tensors of the current scope. */
   gradients: [number, tf.Tensor][];
-  uses: [variable: string, Use | string][];
+  uses: UseOrReason[];
+}
+
+function shareOf(graph: Graph): (found: UseOrReason) => Share {
+  return ([tensor, use]) => {
+    const alias = graph.aliases.get(tensor.id);
+    return {use: use as Use, source: alias ? {part: alias.part} : {tensor}};
+  };
 }
 
 /** One node: gradients for its data inputs, operands for its parameters. */
 function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], graph: Graph, samples: number): Step {
-  const parameters = Object.values(node.inputs).some((input) => input != null && graph.aliases.has(input.id));
+  if (node.kernelName === 'Tile') return tileStep(node, dys[0]!, graph, samples);
+  const parameters = Object.values(node.inputs).some((input) => input != null && graph.roots.has(input.id));
   if (!parameters) return plainStep(node, dys, graph, '');
   try {
     return deferredStep(node, dys, graph, samples);
@@ -123,11 +127,10 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], graph: Graph, sampl
 function plainStep(node: TapeNode, dys: (tf.Tensor | null)[], graph: Graph, why: string): Step {
   const step: Step = {gradients: [], uses: []};
   tf.tidy(() => {
-    const thunks = gradientFunctions(node, dys);
-    for (const [name, input] of differentiableInputs(node, graph)) {
-      const alias = graph.aliases.get(input.id);
-      if (alias) step.uses.push([alias.variable, why]);
-      else step.gradients.push([input.id, ownGradient(tf.tidy(thunk(thunks, name, node)), name, node)]);
+    const functions = gradientFunctions(node, dys);
+    for (const [name, input] of namedInputs(node, (id) => graph.dependent.has(id))) {
+      if (graph.roots.has(input.id)) step.uses.push([input, why]);
+      else step.gradients.push([input.id, ownGradient(tf.tidy(gradientFunction(functions, name, node)), name, node)]);
     }
     return step.gradients.map(([, dx]) => dx);
   });
@@ -140,49 +143,56 @@ function deferredStep(node: TapeNode, dys: (tf.Tensor | null)[], graph: Graph, s
   const deferral = new Deferral();
   try {
     tf.tidy(() => {
-      const thunks = deferral.run(() => gradientFunctions(node, dys), false);
-      for (const [name, input] of differentiableInputs(node, graph)) {
-        const alias = graph.aliases.get(input.id);
-        const dx = deferral.run(() => tf.tidy(thunk(thunks, name, node)), alias !== undefined);
-        if (!alias) step.gradients.push([input.id, ownGradient(deferral.value(dx), name, node)]);
-        else step.uses.push([alias.variable, parameterUse(dx, alias, `${node.kernelName}.${name}`, deferral, samples)]);
+      const functions = deferral.run(() => gradientFunctions(node, dys), false);
+      for (const [name, input] of namedInputs(node, (id) => graph.dependent.has(id))) {
+        const isParameter = graph.roots.has(input.id);
+        const dx = deferral.run(() => tf.tidy(gradientFunction(functions, name, node)), isParameter);
+        if (!isParameter) step.gradients.push([input.id, ownGradient(deferral.value(dx), name, node)]);
+        else step.uses.push([input, parameterUse(dx, input, `${node.kernelName}.${name}`, graph, deferral, samples)]);
       }
       return step.gradients.map(([, dx]) => dx);
     });
     return step;
   } catch (error) {
-    disposeUses(step.uses.map(([, use]) => use));
+    for (const [, use] of step.uses) if (typeof use !== 'string') disposeUse(use);
     throw error;
   } finally {
     deferral.dispose();
   }
 }
 
-function parameterUse(dx: tf.Tensor, alias: Alias, place: string, deferral: Deferral, samples: number): Use | string {
-  const origin = deferral.origin(dx);
+/** The gradient of a Tile adds up its repetitions: a sum over the samples where it spreads a parameter over them. */
+function tileStep(node: TapeNode, dy: tf.Tensor, graph: Graph, samples: number): Step {
+  const [input] = inputsOf(node);
+  const repeated = tf.tidy(() => splitRepetitions(dy, input.shape) as never) as ReturnType<typeof splitRepetitions>;
+  const {x, axis} = repeated;
+  try {
+    if (!graph.roots.has(input.id))
+      return {gradients: [[input.id, tf.reshape(tf.sum(x, axis), input.shape)]], uses: []};
+    const deferral = new Deferral();
+    const layout = inverse(graph.aliases.get(input.id)?.layout ?? null);
+    const use = useOf({kernel: 'Sum', inputs: {x}, attrs: {axis}, layout}, deferral, samples);
+    const found = typeof use === 'string' ? `Tile.x: ${use}` : ({...use, tiled: true} as SumUse);
+    return {gradients: [], uses: [[input, found]]};
+  } finally {
+    x.dispose();
+  }
+}
+
+function parameterUse(
+  dx: tf.Tensor,
+  input: tf.Tensor,
+  place: string,
+  graph: Graph,
+  deferral: Deferral,
+  samples: number,
+): Use | string {
+  let origin = deferral.origin(dx);
+  // Nothing needs to be taken apart where there is one sample: the gradient is its own.
+  if (typeof origin === 'string' && samples === 1)
+    origin = {kernel: 'Sum', inputs: {x: dx}, attrs: {axis: []}, layout: null};
   if (typeof origin === 'string') return `${place}: there is no rule for a gradient made by ${origin}`;
-  const use = useOf({...origin, layout: compose(origin.layout, inverse(alias.layout))}, deferral, samples);
+  const layout = compose(origin.layout, inverse(graph.aliases.get(input.id)?.layout ?? null));
+  const use = useOf({...origin, layout}, deferral, samples);
   return typeof use === 'string' ? `${place}: ${use}` : use;
-}
-
-function gradientFunctions(node: TapeNode, dys: (tf.Tensor | null)[]): Record<string, () => tf.Tensor> {
-  if (node.gradient) return node.gradient(dys);
-  throw new Error(`Cannot compute gradient: gradient function not found for ${node.kernelName}.`);
-}
-
-function thunk(thunks: Record<string, () => tf.Tensor>, name: string, node: TapeNode): () => tf.Tensor {
-  if (thunks[name]) return thunks[name];
-  throw new Error(`Cannot backprop through input ${name} of ${node.kernelName}.`);
-}
-
-function differentiableInputs(node: TapeNode, graph: Graph): [name: string, input: tf.Tensor][] {
-  return Object.entries(node.inputs).filter(
-    (entry): entry is [string, tf.Tensor] => entry[1] != null && graph.differentiable.has(entry[1].id),
-  );
-}
-
-/** The gradient as a tensor that nobody else holds: a gradient function may return its own dy, or some constant. */
-function ownGradient(dx: tf.Tensor, name: string, node: TapeNode): tf.Tensor {
-  if (dx.dtype === 'float32') return tf.clone(dx);
-  throw new Error(`The gradient of input ${name} of ${node.kernelName} is ${dx.dtype}, not float32.`);
 }
