@@ -3,7 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {Worker} from 'node:worker_threads';
 import {expect, it} from 'vitest';
-import {backendTable, operationNames} from '../dist/backends/native-table.js';
+import {backendTable, operationNames} from '../dist/backends/native/table.js';
 import {EngramError} from '../dist/errors.js';
 import type {HostArray, HostInput} from '../dist/kernels/engine.js';
 import {kernelNames, row} from '../dist/kernels/table.js';

@@ -6,7 +6,7 @@ import type {HostInput} from './engine.js';
 export interface Addon {
   /** Runs kernel number `kernel` of the table on parameters and buffers in the row's order. */
   run(kernel: number, params: Float64Array, buffers: HostInput[]): void;
-  /** Runs operation number `operation` of the tfjs backend's table (src/backends/native-table.ts), in the same way. */
+  /** Runs operation number `operation` of the tfjs backend's table (src/backends/native/table.ts), in the same way. */
   operate(operation: number, params: Float64Array, buffers: HostInput[]): void;
   /** Rows as the addon was built with them, for the mirror test. */
   readonly table: readonly AddonRow[];

@@ -1,12 +1,14 @@
 /** What the native backend's kernels share: the live arrays of tensors, calls of the addon, and the ends of fused kernels. */
-import type {MathBackendCPU} from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import type {Addon} from '../kernels/addon.js';
-import {callAddon} from '../kernels/native.js';
-import {backendTable, type Operation, operationNames} from './native-table.js';
+import type {HostInput} from '../../kernels/engine.js';
+import {callAddon} from '../../kernels/native.js';
+import type {ParamSpec} from '../../kernels/table.js';
+import type {NativeBackend} from './backend.js';
+import {backendTable, type Operation, operationNames} from './table.js';
+import {noteJavaScript} from './trace.js';
 
 /** The backend as its kernels see it. */
-export type Backend = MathBackendCPU & {readonly addon: Addon};
+export type Backend = NativeBackend;
 
 /** A kernel's arguments with the inputs and attributes it names. */
 export interface Call<Inputs extends string, Attributes> {
@@ -19,6 +21,12 @@ export interface NativeKernel {
   kernelName: string;
   kernelFunc: tf.KernelFunc;
 }
+
+/** A kernel for tfjs' registry, whose types say less than its kernels do. */
+export const kernel = <C>(kernelName: string, run: (call: C) => tf.TensorInfo): NativeKernel => ({
+  kernelName,
+  kernelFunc: (call) => run(call as unknown as C),
+});
 
 export const noValues = new Float32Array(0);
 
@@ -40,9 +48,18 @@ export function runKernel(
 }
 
 /** The cpu backend's own kernel, for what the addon does not do. */
-export function runCpuKernel(kernelName: string, call: Call<string, object>): tf.TensorInfo {
+export function runCpuKernel(kernelName: string, {inputs, backend, attrs}: Call<string, object>): tf.TensorInfo {
   const kernel = tf.getKernel(kernelName, 'cpu') as tf.KernelConfig;
-  return kernel.kernelFunc({inputs: call.inputs, backend: call.backend, attrs: {...call.attrs}}) as tf.TensorInfo;
+  return borrowed(kernelName, kernel.kernelFunc)({inputs, backend, attrs: {...attrs}}) as tf.TensorInfo;
+}
+
+/** A kernel of the cpu backend, which may keep views of its inputs. */
+export function borrowed(kernelName: string, kernel: tf.KernelFunc): tf.KernelFunc {
+  return (call) => {
+    noteJavaScript(kernelName, call.inputs);
+    (call.backend as Backend).show(Object.values(call.inputs).flat() as tf.TensorInfo[]);
+    return kernel(call);
+  };
 }
 
 /** Runs an operation of the addon. The last buffer is its result. */
@@ -50,13 +67,40 @@ export function operate(
   backend: Backend,
   operation: Operation,
   params: Record<string, string | number>,
-  buffers: Float32Array[],
+  buffers: HostInput[],
 ): void {
-  const packed = Float64Array.from(Object.entries(backendTable[operation].params), ([name, spec]) =>
-    spec.kind === 'choice' ? spec.values.indexOf(params[name] as 'relu') : (params[name] as number),
-  );
+  const packed = packers[operation](params);
   callAddon(() => backend.addon.operate(operationNames.indexOf(operation), packed, buffers));
 }
+
+/** A float32 result of an operation that writes all of it. */
+export function result(
+  backend: Backend,
+  shape: number[],
+  operation: Operation,
+  params: Record<string, string | number>,
+  inputs: HostInput[],
+): tf.TensorInfo {
+  const values = backend.allocate(shape);
+  operate(backend, operation, params, [...inputs, values]);
+  return backend.wrap(values, shape);
+}
+
+/** Params as the numbers that travel, in the row's order: a choice becomes its index. */
+const packers = Object.fromEntries(
+  operationNames.map((operation) => {
+    const fields = Object.entries<ParamSpec>(backendTable[operation].params);
+    const pack = (params: Record<string, string | number>): Float64Array => {
+      const packed = new Float64Array(fields.length);
+      for (let i = 0; i < fields.length; i++) {
+        const [name, spec] = fields[i];
+        packed[i] = spec.kind === 'choice' ? spec.values.indexOf(params[name] as string) : (params[name] as number);
+      }
+      return packed;
+    };
+    return [operation, pack];
+  }),
+) as Record<Operation, (params: Record<string, string | number>) => Float64Array>;
 
 /** What follows the product in tfjs' fused kernels. */
 export interface FusedAttributes {

@@ -7,12 +7,13 @@ import {
   type FusedInputs,
   finishFused,
   fusedEnd,
+  kernel,
   knowsActivation,
   type NativeKernel,
-  operate,
+  result,
   runCpuKernel,
   valuesOf,
-} from './native-tensors.js';
+} from './tensors.js';
 
 type Attributes = {transposeA: boolean; transposeB: boolean} & FusedAttributes;
 type MatMulCall = Call<'a' | 'b', Attributes>;
@@ -66,7 +67,6 @@ function matMul(kernelName: string, call: MatMulCall): tf.TensorInfo {
   const right = matrices(backend, b, broadcast);
   const batch = tf.util.sizeFromShape(broadcast);
   const {bias, ...end} = fusedEnd(backend, columns, fused, attrs);
-  const result = new Float32Array(batch * rows * columns);
   const params = {
     ...end,
     batch,
@@ -78,12 +78,10 @@ function matMul(kernelName: string, call: MatMulCall): tf.TensorInfo {
     transposeA: attrs.transposeA ? 1 : 0,
     transposeB: attrs.transposeB ? 1 : 0,
   };
-  operate(backend, 'matmul', params, [left.values, right.values, bias, result]);
-  const output = backend.makeTensorInfo([...broadcast, rows, columns], 'float32', result);
+  const output = result(backend, [...broadcast, rows, columns], 'matmul', params, [left.values, right.values, bias]);
   return finishFused(backend, output, {...end, bias}, fused, attrs);
 }
 
-export const matrixKernels: NativeKernel[] = ['BatchMatMul', '_FusedMatMul'].map((kernelName) => ({
-  kernelName,
-  kernelFunc: (call) => matMul(kernelName, call as unknown as MatMulCall),
-}));
+export const matrixKernels: NativeKernel[] = ['BatchMatMul', '_FusedMatMul'].map((kernelName) =>
+  kernel(kernelName, (call: MatMulCall) => matMul(kernelName, call)),
+);

@@ -1,5 +1,5 @@
 /** What the addon computes for the `native` TensorFlow.js backend; rows of the kernel table's kind, for the same checks. */
-import type {KernelSpec} from '../kernels/table.js';
+import type {KernelSpec} from '../../kernels/table.js';
 
 const size = (unit: string) => ({kind: 'size', unit}) as const;
 const flag = size('0 or 1');

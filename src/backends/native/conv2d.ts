@@ -1,20 +1,21 @@
 /** Conv2D, FusedConv2D and both gradients of a convolution on the addon: float32 in NHWC; the rest stays with cpu. */
 import * as tf from '@tensorflow/tfjs-core';
-import {packParams} from '../kernels/check.js';
-import {callAddon} from '../kernels/native.js';
-import {kernelNames} from '../kernels/table.js';
+import {packParams} from '../../kernels/check.js';
+import {callAddon} from '../../kernels/native.js';
+import {kernelNames} from '../../kernels/table.js';
 import {
   type Call,
   type FusedAttributes,
   type FusedInputs,
   finishFused,
   fusedEnd,
+  kernel,
   knowsActivation,
   type NativeKernel,
-  operate,
+  result,
   runCpuKernel,
   valuesOf,
-} from './native-tensors.js';
+} from './tensors.js';
 
 type Shape4 = [number, number, number, number];
 
@@ -69,39 +70,34 @@ function convolve(
   if (!geometry || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
   const {outShape, ...sizes} = geometry;
   const {bias, ...end} = fusedEnd(backend, sizes.outChannels, fused, attrs);
-  const result = new Float32Array(tf.util.sizeFromShape(outShape));
-  operate(backend, 'conv2d', {...sizes, ...end}, [valuesOf(backend, x), valuesOf(backend, filter), bias, result]);
-  return finishFused(backend, backend.makeTensorInfo(outShape, 'float32', result), {...end, bias}, fused, attrs);
+  const inputsOfAddon = [valuesOf(backend, x), valuesOf(backend, filter), bias];
+  const output = result(backend, outShape, 'conv2d', {...sizes, ...end}, inputsOfAddon);
+  return finishFused(backend, output, {...end, bias}, fused, attrs);
 }
 
 function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterShape: number[]}>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const {x, dy} = inputs;
   const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1}, [x.dtype, dy.dtype]);
-  if (!geometry) return runCpuKernel('Conv2DBackpropFilter', call);
+  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropFilter', call);
   const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
-  const gradient = new Float32Array(tf.util.sizeFromShape(attrs.filterShape));
+  const gradient = backend.allocate(attrs.filterShape).fill(0);
   const params = packParams('grad_moment', {phi: 'identity', uses: 1, fanOut, ...sizes});
   const buffers = [valuesOf(backend, x), valuesOf(backend, dy), gradient];
   callAddon(() => backend.addon.run(kernelNames.indexOf('grad_moment'), params, buffers));
-  return backend.makeTensorInfo(attrs.filterShape, 'float32', gradient);
+  return backend.wrap(gradient, attrs.filterShape);
 }
 
 function inputGradient(call: Call<'dy' | 'filter', ConvolutionAttributes & {inputShape: number[]}>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const {dy, filter} = inputs;
   const geometry = geometryOf(attrs.inputShape, filter.shape, {...attrs, dilations: 1}, [dy.dtype, filter.dtype]);
-  if (!geometry) return runCpuKernel('Conv2DBackpropInput', call);
+  // cpu lets deltas of another size than the geometry's pass, and reads beyond or short of them.
+  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropInput', call);
   const {outShape: _, ...sizes} = geometry;
-  const gradient = new Float32Array(tf.util.sizeFromShape(attrs.inputShape));
-  operate(backend, 'conv2d_input', sizes, [valuesOf(backend, dy), valuesOf(backend, filter), gradient]);
-  return backend.makeTensorInfo(attrs.inputShape, 'float32', gradient);
+  const buffers = [valuesOf(backend, dy), valuesOf(backend, filter)];
+  return result(backend, attrs.inputShape, 'conv2d_input', sizes, buffers);
 }
-
-const kernel = <C>(kernelName: string, run: (call: C) => tf.TensorInfo): NativeKernel => ({
-  kernelName,
-  kernelFunc: (call) => run(call as unknown as C),
-});
 
 export const convolutionKernels: NativeKernel[] = [
   kernel('Conv2D', (call: Parameters<typeof convolve>[1]) => convolve('Conv2D', call)),

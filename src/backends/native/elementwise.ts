@@ -1,17 +1,18 @@
 /** Add, Multiply, Relu, Step, and Sum over leading axes on the addon: what a training step spends its time on besides. */
 import * as tf from '@tensorflow/tfjs-core';
-import {packParams} from '../kernels/check.js';
-import {callAddon} from '../kernels/native.js';
-import {kernelNames} from '../kernels/table.js';
+import {packParams} from '../../kernels/check.js';
+import {callAddon} from '../../kernels/native.js';
+import {kernelNames} from '../../kernels/table.js';
 import {
   type Backend,
   type Call,
+  kernel,
   type NativeKernel,
   noValues,
-  operate,
+  result,
   runCpuKernel,
   valuesOf,
-} from './native-tensors.js';
+} from './tensors.js';
 
 /** Whether `shape`, repeated from its start, fills `whole`: its own sizes are the last ones, before them only ones. */
 function repeatsIn(shape: number[], whole: number[]): boolean {
@@ -57,10 +58,8 @@ function elementwise(
   alpha = 0,
 ): tf.TensorInfo {
   const values = valuesOf(backend, a);
-  const result = new Float32Array(values.length);
   const right = b ? valuesOf(backend, b) : noValues;
-  operate(backend, 'elementwise', {op, size: values.length, period, alpha}, [values, right, result]);
-  return backend.makeTensorInfo(a.shape, 'float32', result);
+  return result(backend, a.shape, 'elementwise', {op, size: values.length, period, alpha}, [values, right]);
 }
 
 /** The gradient of a bias: a sum over all axes but the last ones. */
@@ -73,17 +72,17 @@ function sum(call: Call<'x', {axis: number | number[]; keepDims: boolean}>): tf.
   const rest = shape.slice(axes.length);
   const fanOut = tf.util.sizeFromShape(rest);
   const positions = tf.util.sizeFromShape(shape.slice(0, axes.length));
-  const result = new Float32Array(fanOut);
+  const sums = backend.allocate([fanOut]).fill(0);
   const params = packParams('grad_moment_sum', {phi: 'identity', samples: 1, positions, fanOut, scaled: 0});
-  const buffers = [noValues, valuesOf(backend, inputs.x), result];
+  const buffers = [noValues, valuesOf(backend, inputs.x), sums];
   callAddon(() => backend.addon.run(kernelNames.indexOf('grad_moment_sum'), params, buffers));
-  return backend.makeTensorInfo(attrs.keepDims ? [...axes.map(() => 1), ...rest] : rest, 'float32', result);
+  return backend.wrap(sums, attrs.keepDims ? [...axes.map(() => 1), ...rest] : rest);
 }
 
 export const elementwiseKernels: NativeKernel[] = [
-  {kernelName: 'Add', kernelFunc: (call) => binary('Add', call as unknown as Call<'a' | 'b', object>)},
-  {kernelName: 'Multiply', kernelFunc: (call) => binary('Multiply', call as unknown as Call<'a' | 'b', object>)},
-  {kernelName: 'Relu', kernelFunc: (call) => unary('Relu', call as unknown as Call<'x', object>)},
-  {kernelName: 'Step', kernelFunc: (call) => unary('Step', call as unknown as Call<'x', {alpha: number}>)},
-  {kernelName: 'Sum', kernelFunc: (call) => sum(call as unknown as Parameters<typeof sum>[0])},
+  kernel('Add', (call: Call<'a' | 'b', object>) => binary('Add', call)),
+  kernel('Multiply', (call: Call<'a' | 'b', object>) => binary('Multiply', call)),
+  kernel('Relu', (call: Call<'x', object>) => unary('Relu', call)),
+  kernel('Step', (call: Call<'x', {alpha: number}>) => unary('Step', call)),
+  kernel('Sum', sum),
 ];

@@ -1,6 +1,6 @@
 /** MaxPool and MaxPoolGrad on the addon. */
 import * as tf from '@tensorflow/tfjs-core';
-import {type Backend, type Call, type NativeKernel, operate, runCpuKernel, valuesOf} from './native-tensors.js';
+import {type Call, kernel, type NativeKernel, result, runCpuKernel, valuesOf} from './tensors.js';
 
 interface PoolAttributes {
   filterSize: [number, number] | number;
@@ -34,20 +34,13 @@ function poolOf(shape: number[], {filterSize, strides, pad, dimRoundingMode}: Po
   return {params, outShape: info.outShape};
 }
 
-function fresh(backend: Backend, shape: number[], fill: (values: Float32Array) => void): tf.TensorInfo {
-  const values = new Float32Array(tf.util.sizeFromShape(shape));
-  fill(values);
-  return backend.makeTensorInfo(shape, 'float32', values);
-}
-
 function maxPool(call: Call<'x', PoolAttributes>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const pool = inputs.x.dtype === 'float32' ? poolOf(inputs.x.shape, attrs) : null;
   // Windows of one pixel each are the images themselves, NaN included.
   const trivial = pool?.params.filterHeight === 1 && pool.params.filterWidth === 1;
   if (!pool || trivial) return runCpuKernel('MaxPool', call);
-  const images = valuesOf(backend, inputs.x);
-  return fresh(backend, pool.outShape, (results) => operate(backend, 'max_pool', pool.params, [images, results]));
+  return result(backend, pool.outShape, 'max_pool', pool.params, [valuesOf(backend, inputs.x)]);
 }
 
 function maxPoolGrad(call: Call<'dy' | 'input' | 'output', PoolAttributes>): tf.TensorInfo {
@@ -55,13 +48,8 @@ function maxPoolGrad(call: Call<'dy' | 'input' | 'output', PoolAttributes>): tf.
   const {dy, input} = inputs;
   const pool = input.dtype === 'float32' && dy.dtype === 'float32' ? poolOf(input.shape, attrs) : null;
   if (!pool) return runCpuKernel('MaxPoolGrad', call);
-  const [images, deltas] = [valuesOf(backend, input), valuesOf(backend, dy)];
-  return fresh(backend, input.shape, (gradient) =>
-    operate(backend, 'max_pool_gradient', pool.params, [images, deltas, gradient]),
-  );
+  const buffers = [valuesOf(backend, input), valuesOf(backend, dy)];
+  return result(backend, input.shape, 'max_pool_gradient', pool.params, buffers);
 }
 
-export const poolKernels: NativeKernel[] = [
-  {kernelName: 'MaxPool', kernelFunc: (call) => maxPool(call as unknown as Parameters<typeof maxPool>[0])},
-  {kernelName: 'MaxPoolGrad', kernelFunc: (call) => maxPoolGrad(call as unknown as Parameters<typeof maxPoolGrad>[0])},
-];
+export const poolKernels: NativeKernel[] = [kernel('MaxPool', maxPool), kernel('MaxPoolGrad', maxPoolGrad)];
