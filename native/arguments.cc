@@ -38,9 +38,26 @@ struct Memory {
   size_t bytes;
 };
 
+/** What typed array a buffer of each type is, by BufferRow::Type. */
+struct ArrayType {
+  napi_typedarray_type type;
+  const char* name;
+  size_t element;
+};
+constexpr ArrayType arrayTypes[] = {{napi_float32_array, "Float32Array", 4},
+                                    {napi_uint32_array, "Uint32Array", 4},
+                                    {napi_int32_array, "Int32Array", 4},
+                                    {napi_uint8_array, "Uint8Array", 1},
+                                    {napi_float32_array, "Float32Array, Int32Array or Uint32Array", 4}};
+constexpr ArrayType doubles = {napi_float64_array, "Float64Array", 8};
+
+bool accepts(const ArrayType& wanted, napi_typedarray_type type) {
+  if (&wanted != &arrayTypes[BufferRow::x32]) return type == wanted.type;
+  return type == napi_float32_array || type == napi_int32_array || type == napi_uint32_array;
+}
+
 /** The memory of a typed array of exactly this type, still attached and aligned. */
-Memory memoryOf(Napi::Env env, napi_value value, napi_typedarray_type wanted, const std::string& name,
-                const char* wantedName) {
+Memory memoryOf(Napi::Env env, napi_value value, const ArrayType& wanted, const std::string& name) {
   bool typed = false;
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
@@ -48,8 +65,8 @@ Memory memoryOf(Napi::Env env, napi_value value, napi_typedarray_type wanted, co
   napi_value buffer = nullptr;
   napi_is_typedarray(env, value, &typed);
   if (!typed || napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, nullptr) != napi_ok ||
-      type != wanted) {
-    throw refusal(env, "DTYPE", name + " to be a " + wantedName, describe(env, value),
+      !accepts(wanted, type)) {
+    throw refusal(env, "DTYPE", name + " to be a " + wanted.name, describe(env, value),
                   "Convert the data first; Engram computes in 32-bit floats.");
   }
   bool detached = false;
@@ -58,16 +75,16 @@ Memory memoryOf(Napi::Env env, napi_value value, napi_typedarray_type wanted, co
     throw refusal(env, "DETACHED", name + " to have its memory", "an array whose memory was transferred away",
                   "Pass a copy to postMessage or structuredClone, or make a new array.");
   }
-  const size_t element = wanted == napi_float64_array ? sizeof(double) : sizeof(float);
-  if (reinterpret_cast<uintptr_t>(data) % element != 0) {
+  if (reinterpret_cast<uintptr_t>(data) % wanted.element != 0) {
     throw refusal(env, "ARGUMENT", name + " to be aligned to its elements", "an array at an odd address",
                   "Copy the array with slice().");
   }
-  return {static_cast<char*>(data), length * element};
+  return {static_cast<char*>(data), length * wanted.element};
 }
 
 void checkParam(Napi::Env env, const Row& row, const ParamRow& param, double value) {
-  const bool whole = value == std::floor(value) && value >= 0 && value <= param.most;
+  const double least = param.kind == ParamRow::step ? -param.most : 0;
+  const bool whole = value == std::floor(value) && value >= least && value <= param.most;
   if (param.kind == ParamRow::scalar ? !std::isnan(value) : whole) return;
   throw refusal(env, "ARGUMENT", std::string(row.name) + "." + param.name + " to be " + param.expected,
                 param.kind == ParamRow::choice ? "another value" : number(value),
@@ -107,6 +124,22 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
   demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
 }
 
+/** Whether a walk stays in its buffer. Sums of products below 2^106 are exact enough in doubles to tell. */
+void checkReach(Napi::Env env, const Row& row, const Reach& reach, const double* params, double length) {
+  double lowest = params[reach.start], highest = lowest;
+  for (int k = 0; k < reach.axes; ++k) {
+    const double count = params[reach.counts[k]];
+    if (count == 0) return;  // nothing is touched
+    const double last = (count - 1) * params[reach.steps[k]];
+    (last < 0 ? lowest : highest) += last;
+  }
+  if (lowest >= 0 && highest < length) return;
+  throw refusal(env, "ARGUMENT",
+                std::string(row.name) + "." + row.buffers[reach.buffer].name + " to be walked within its " +
+                    number(length) + " elements",
+                "a walk from " + number(lowest) + " to " + number(highest), "Check starts, counts and steps.");
+}
+
 }  // namespace
 
 Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected, const std::string& received,
@@ -134,7 +167,7 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
     }
   }
 
-  const Memory packed = memoryOf(env, params, napi_float64_array, kernel + "'s parameters", "Float64Array");
+  const Memory packed = memoryOf(env, params, doubles, kernel + "'s parameters");
   if (packed.bytes != static_cast<size_t>(row.paramCount) * sizeof(double)) {
     throw refusal(env, "ARGUMENT", kernel + " to have " + std::to_string(row.paramCount) + " parameters",
                   std::to_string(packed.bytes / sizeof(double)),
@@ -149,17 +182,22 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
   Memory memories[mostBuffers];
   for (int i = 0; i < row.bufferCount; ++i) {
     const BufferRow& buffer = row.buffers[i];
-    constexpr napi_typedarray_type types[] = {napi_float32_array, napi_uint32_array, napi_int32_array};
-    constexpr const char* typeNames[] = {"Float32Array", "Uint32Array", "Int32Array"};  // both by BufferRow::Type
     const std::string name = kernel + "." + buffer.name;
-    memories[i] = memoryOf(env, values[i], types[buffer.type], name, typeNames[buffer.type]);
+    const ArrayType& type = arrayTypes[buffer.type];
+    memories[i] = memoryOf(env, values[i], type, name);
     double length = 1;
     for (int j = 0; j < buffer.factorCount; ++j) length *= arguments.params[buffer.factors[j]];
-    if (static_cast<double>(memories[i].bytes / sizeof(float)) != length) {
+    const size_t elements = memories[i].bytes / type.element;
+    if (static_cast<double>(elements) != length) {
       throw refusal(env, "SHAPE", name + " to have " + buffer.length + " = " + number(length) + " elements",
-                    std::to_string(memories[i].bytes / sizeof(float)), "Check the shapes against the parameters.");
+                    std::to_string(elements), "Check the shapes against the parameters.");
     }
     arguments.buffers[i] = memories[i].data;
+  }
+  for (int i = 0; i < row.reachCount; ++i) {
+    const int buffer = row.reaches[i].buffer;
+    const size_t element = arrayTypes[row.buffers[buffer].type].element;
+    checkReach(env, row, row.reaches[i], arguments.params, static_cast<double>(memories[buffer].bytes / element));
   }
   for (int i = 0; i < row.bufferCount; ++i) {
     if (row.buffers[i].access == BufferRow::read) continue;

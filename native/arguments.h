@@ -6,7 +6,7 @@
 
 namespace engram {
 
-constexpr int mostParams = 24, mostBuffers = 8;
+constexpr int mostParams = 40, mostBuffers = 8;
 
 /** Checked arguments in the order of the row. */
 struct Arguments {

@@ -9,7 +9,7 @@ import {table} from '../dist/kernels/table.js';
 
 const keywords = new Set(['explicit']);
 const word = (name) => (keywords.has(name) ? `${name}_` : name);
-const dtypes = {f32: 'float', u32: 'uint32_t', i32: 'int32_t'};
+const dtypes = {f32: 'float', u32: 'uint32_t', i32: 'int32_t', u8: 'uint8_t', x32: 'uint32_t'};
 
 /** A buffer of the same name as a parameter gets an underscore. */
 const member = (spec, buffer) => (buffer in spec.params ? `${buffer}_` : buffer);
@@ -22,7 +22,7 @@ function call(name, spec) {
   }
   lines.push(`struct ${name}_call {`);
   for (const [param, {kind}] of Object.entries(params)) {
-    lines.push(`  ${{size: 'int64_t', scalar: 'double', choice: `${name}_${param}`}[kind]} ${param};`);
+    lines.push(`  ${{size: 'int64_t', step: 'int64_t', scalar: 'double', choice: `${name}_${param}`}[kind]} ${param};`);
   }
   for (const [buffer, {access, dtype}] of Object.entries(buffers)) {
     lines.push(`  ${access === 'read' ? 'const ' : ''}${dtypes[dtype]}* ${member(spec, buffer)};`);
@@ -33,7 +33,7 @@ function call(name, spec) {
 
 function reader(name, {params, buffers}) {
   const fields = Object.entries(params).map(([param, {kind}], i) =>
-    kind === 'scalar' ? `p[${i}]` : `static_cast<${kind === 'size' ? 'int64_t' : `${name}_${param}`}>(p[${i}])`,
+    kind === 'scalar' ? `p[${i}]` : `static_cast<${kind === 'choice' ? `${name}_${param}` : 'int64_t'}>(p[${i}])`,
   );
   Object.values(buffers).forEach(({dtype}, i) => {
     fields.push(`static_cast<${dtypes[dtype]}*>(b[${i}])`);
@@ -46,6 +46,7 @@ function paramRow([name, param]) {
   const {kind, unit, values} = param;
   if (kind === 'choice') return `{"${name}", "one of ${values.join(', ')}", ParamRow::choice, ${values.length - 1}}`;
   if (kind === 'scalar') return `{"${name}", "a number (${unit})", ParamRow::scalar, 0}`;
+  if (kind === 'step') return `{"${name}", "a whole number (${unit})", ParamRow::step, 4294967295.0}`;
   const most = unit === '0 or 1' ? '1' : '4294967295.0';
   return `{"${name}", "a whole number (${unit})", ParamRow::size, ${most}}`;
 }
@@ -56,17 +57,32 @@ function bufferRow([name, {access, dtype, length}], params) {
   return `{"${name}", BufferRow::${access}, BufferRow::${dtype}, "${product}", ${length.length}, {${factors}}}`;
 }
 
+function reachRow({buffer, start, counts, steps}, {params, buffers}) {
+  const numbers = (names) => names.map((name) => Object.keys(params).indexOf(name));
+  const [first] = numbers([start]);
+  const at = Object.keys(buffers).indexOf(buffer);
+  return `{${at}, ${first}, ${counts.length}, {${numbers(counts).join(', ')}}, {${numbers(steps).join(', ')}}}`;
+}
+
 function rows(list, specs) {
   const parts = [];
   const entries = [];
-  for (const [name, {params, buffers}] of Object.entries(specs)) {
+  for (const [name, spec] of Object.entries(specs)) {
+    const {params, buffers, reaches = []} = spec;
     parts.push(`constexpr ParamRow ${name}_params[] = {`);
     for (const param of Object.entries(params)) parts.push(`    ${paramRow(param)},`);
     parts.push('};', `constexpr BufferRow ${name}_buffers[] = {`);
     for (const buffer of Object.entries(buffers)) parts.push(`    ${bufferRow(buffer, params)},`);
-    parts.push('};', '');
+    parts.push('};');
+    if (reaches.length > 0) {
+      parts.push(`constexpr Reach ${name}_reaches[] = {`);
+      for (const reach of reaches) parts.push(`    ${reachRow(reach, spec)},`);
+      parts.push('};');
+    }
+    parts.push('');
     const counts = [Object.keys(params).length, Object.keys(buffers).length];
-    entries.push(`    {"${name}", ${counts[0]}, ${name}_params, ${counts[1]}, ${name}_buffers},`);
+    const walks = `${reaches.length}, ${reaches.length > 0 ? `${name}_reaches` : 'nullptr'}`;
+    entries.push(`    {"${name}", ${counts[0]}, ${name}_params, ${counts[1]}, ${name}_buffers, ${walks}},`);
   }
   return [...parts, `constexpr Row ${list}[] = {`, ...entries, '};', ''].join('\n');
 }

@@ -440,17 +440,17 @@ constexpr BufferRow penalty_value_buffers[] = {
 };
 
 constexpr Row kernelRows[] = {
-    {"grad_moment", 17, grad_moment_params, 3, grad_moment_buffers},
-    {"grad_moment_dense", 4, grad_moment_dense_params, 3, grad_moment_dense_buffers},
-    {"grad_moment_sum", 5, grad_moment_sum_params, 3, grad_moment_sum_buffers},
-    {"grad_moment_depthwise", 17, grad_moment_depthwise_params, 3, grad_moment_depthwise_buffers},
-    {"grad_moment_gather", 5, grad_moment_gather_params, 3, grad_moment_gather_buffers},
-    {"output_norm", 2, output_norm_params, 3, output_norm_buffers},
-    {"count_nonfinite", 1, count_nonfinite_params, 2, count_nonfinite_buffers},
-    {"fold", 1, fold_params, 3, fold_buffers},
-    {"merge", 4, merge_params, 3, merge_buffers},
-    {"penalized_step", 14, penalized_step_params, 6, penalized_step_buffers},
-    {"penalty_value", 2, penalty_value_params, 4, penalty_value_buffers},
+    {"grad_moment", 17, grad_moment_params, 3, grad_moment_buffers, 0, nullptr},
+    {"grad_moment_dense", 4, grad_moment_dense_params, 3, grad_moment_dense_buffers, 0, nullptr},
+    {"grad_moment_sum", 5, grad_moment_sum_params, 3, grad_moment_sum_buffers, 0, nullptr},
+    {"grad_moment_depthwise", 17, grad_moment_depthwise_params, 3, grad_moment_depthwise_buffers, 0, nullptr},
+    {"grad_moment_gather", 5, grad_moment_gather_params, 3, grad_moment_gather_buffers, 0, nullptr},
+    {"output_norm", 2, output_norm_params, 3, output_norm_buffers, 0, nullptr},
+    {"count_nonfinite", 1, count_nonfinite_params, 2, count_nonfinite_buffers, 0, nullptr},
+    {"fold", 1, fold_params, 3, fold_buffers, 0, nullptr},
+    {"merge", 4, merge_params, 3, merge_buffers, 0, nullptr},
+    {"penalized_step", 14, penalized_step_params, 6, penalized_step_buffers, 0, nullptr},
+    {"penalty_value", 2, penalty_value_params, 4, penalty_value_buffers, 0, nullptr},
 };
 
 constexpr ParamRow matmul_params[] = {
@@ -579,12 +579,12 @@ constexpr BufferRow elementwise_buffers[] = {
 };
 
 constexpr Row operationRows[] = {
-    {"matmul", 11, matmul_params, 4, matmul_buffers},
-    {"conv2d", 18, conv2d_params, 4, conv2d_buffers},
-    {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers},
-    {"max_pool", 14, max_pool_params, 2, max_pool_buffers},
-    {"max_pool_gradient", 14, max_pool_gradient_params, 3, max_pool_gradient_buffers},
-    {"elementwise", 4, elementwise_params, 3, elementwise_buffers},
+    {"matmul", 11, matmul_params, 4, matmul_buffers, 0, nullptr},
+    {"conv2d", 18, conv2d_params, 4, conv2d_buffers, 0, nullptr},
+    {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers, 0, nullptr},
+    {"max_pool", 14, max_pool_params, 2, max_pool_buffers, 0, nullptr},
+    {"max_pool_gradient", 14, max_pool_gradient_params, 3, max_pool_gradient_buffers, 0, nullptr},
+    {"elementwise", 4, elementwise_params, 3, elementwise_buffers, 0, nullptr},
 };
 
 // From checked parameters and buffers, in the order of the row, to the arguments of the kernel.

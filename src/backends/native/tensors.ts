@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {HostInput} from '../../kernels/engine.js';
 import {callAddon} from '../../kernels/native.js';
-import type {ParamSpec} from '../../kernels/table.js';
 import type {NativeBackend} from './backend.js';
+import type {OperationSpec} from './spec.js';
 import {backendTable, type Operation, operationNames} from './table.js';
 import {noteJavaScript} from './trace.js';
 
@@ -89,7 +89,7 @@ export function result(
 /** Params as the numbers that travel, in the row's order: a choice becomes its index. */
 const packers = Object.fromEntries(
   operationNames.map((operation) => {
-    const fields = Object.entries<ParamSpec>(backendTable[operation].params);
+    const fields = Object.entries((backendTable[operation] as OperationSpec).params);
     const pack = (params: Record<string, string | number>): Float64Array => {
       const packed = new Float64Array(fields.length);
       for (let i = 0; i < fields.length; i++) {
