@@ -7,9 +7,13 @@ import {hostEngine} from './host.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 
-/** The part of tfjs' CPU backend that gives a tensor's live array. */
+/** The part of tfjs' CPU backend that gives a tensor's live array, and of Engram's that uses memory of results again. */
 export interface HostBackend {
   readonly data?: {get(dataId: object): {values?: unknown}};
+  /** Memory for a result, with any contents. */
+  allocate?(shape: readonly number[]): Float32Array;
+  /** A tensor on that memory, which is the backend's from then on. */
+  wrap?(values: Float32Array, shape: number[]): tf.TensorInfo;
 }
 
 const empty = new Float32Array(0);
@@ -71,7 +75,7 @@ export class HostTensorEngine implements TensorEngine {
     for (const [name, spec] of Object.entries(row(kernel).buffers)) {
       if (spec.access === 'write') {
         const shape = (outputs as Record<string, number[]>)[name];
-        arrays[name] = new Float32Array(bufferLength(spec, params));
+        arrays[name] = this.backend.allocate?.(shape) ?? new Float32Array(bufferLength(spec, params));
         written.push([name, shape]);
       } else {
         arrays[name] = this.arrayOf(kernel, name, spec, (inputs as Record<string, tf.Tensor | Cell | null>)[name]);
@@ -79,8 +83,13 @@ export class HostTensorEngine implements TensorEngine {
     }
     this.engine.run(kernel, params, arrays as Buffers<K, HostArray>);
     return Object.fromEntries(
-      written.map(([name, shape]) => [name, tf.tensor(arrays[name], shape, 'float32')]),
+      written.map(([name, shape]) => [name, this.tensorOn(arrays[name] as Float32Array, shape)]),
     ) as unknown as TensorOutputs<K>;
+  }
+
+  private tensorOn(values: Float32Array, shape: number[]): tf.Tensor {
+    const info = this.backend.wrap?.(values, shape);
+    return info ? tf.engine().makeTensorFromTensorInfo(info) : tf.tensor(values, shape, 'float32');
   }
 
   private arrayOf(kernel: string, name: string, spec: BufferSpec, input: tf.Tensor | Cell | null): HostArray {
