@@ -1,6 +1,6 @@
 /**
  * Which kernels ran, how long, and which of them in JavaScript: `ENGRAM_TRACE=1` prints a table when the process ends,
- * `ENGRAM_TRACE=json` one line of JSON. Off, it costs nothing.
+ * `ENGRAM_TRACE=json` one line of JSON; any other value collects for {@link kernelTraces}. Off, it costs nothing.
  */
 import type * as tf from '@tensorflow/tfjs-core';
 
@@ -17,6 +17,10 @@ export interface KernelTrace {
 
 const mode = process.env.ENGRAM_TRACE;
 const kernels = new Map<string, KernelTrace>();
+
+/** What was collected so far, by kernel. */
+export const kernelTraces: ReadonlyMap<string, KernelTrace> = kernels;
+
 /** Milliseconds spent in kernels called by those that are running, outermost first. */
 const running: number[] = [];
 
@@ -73,4 +77,4 @@ function report(): string {
   return table.map((row) => line(row).join('  ').trimEnd()).join('\n');
 }
 
-if (mode) process.once('exit', () => process.stderr.write(`${report()}\n`));
+if (mode === '1' || mode === 'json') process.once('exit', () => process.stderr.write(`${report()}\n`));
