@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import {expect, it} from 'vitest';
 import {estimateImportance} from '../dist/index.js';
 import {describeEngine, deviation, engineName, exactness} from './engine.js';
-import {batchOfOne, goldenCases, goldenModel, variablesOf} from './networks.js';
+import {goldenCases, goldenNetwork} from './golden.js';
+import {batchOfOne, variablesOf} from './networks.js';
 
 async function read(importance: Map<string, tf.Tensor>): Promise<Map<string, ArrayLike<number>>> {
   const values = new Map<string, ArrayLike<number>>();
@@ -17,18 +18,17 @@ async function read(importance: Map<string, tf.Tensor>): Promise<Map<string, Arr
 describeEngine(`importance on ${engineName}`, () => {
   for (const golden of goldenCases) {
     it(`equals float64 PyTorch: ${golden.name}`, async () => {
-      const model = goldenModel(golden);
-      const samples = tf.tensor(golden.samples.values, golden.samples.shape);
-      const reversed = tf.reverse(samples, 0);
+      const {network, variables, samples, dispose} = goldenNetwork(golden);
+      const reversed = samples.map((x) => tf.reverse(x, 0));
       for (const [data, batchSize] of [
         [samples, 1],
         [samples, 9],
         [samples, 4],
         [reversed, 2],
       ] as const) {
-        const {importance, report} = await estimateImportance(model, data, {batchSize});
+        const {importance, report} = await estimateImportance(network, data, {batchSize});
         const values = await read(importance);
-        for (const [i, variable] of variablesOf(model).entries()) {
+        for (const [i, variable] of variables.entries()) {
           const error = deviation(values.get(variable.name)!, golden.importance[i].values);
           expect(error, `${variable.name} at batch size ${batchSize}`).toBeLessThanOrEqual(exactness);
         }
@@ -36,21 +36,21 @@ describeEngine(`importance on ${engineName}`, () => {
         expect(report.parameters.map(({fallback}) => fallback)).toEqual(report.parameters.map(() => null));
         expect(report.parameters.every(({rule}) => rule !== null)).toBe(true);
       }
-      tf.dispose([samples, reversed]);
-      model.dispose();
+      tf.dispose(reversed);
+      dispose();
     });
   }
 
   it('needs at most two forward passes a batch once the certificate is there', async () => {
-    const model = goldenModel(goldenCases[0]);
+    const {network, dispose} = goldenNetwork(goldenCases[0]);
     const few = tf.randomNormal([64, 6]);
     const many = tf.randomNormal([20 * 32, 6]);
-    const short = await estimateImportance(model, few, {batchSize: 32});
-    const long = await estimateImportance(model, many, {batchSize: 32});
+    const short = await estimateImportance(network, few, {batchSize: 32});
+    const long = await estimateImportance(network, many, {batchSize: 32});
     const passesPerBatch = (long.report.forwardPasses - short.report.forwardPasses) / 18;
     expect(passesPerBatch).toBeLessThanOrEqual(2);
     tf.dispose([few, many, [...short.importance.values()], [...long.importance.values()]]);
-    model.dispose();
+    dispose();
   });
 
   it('equals the batch-of-one loop on a wider network and batches of 1, 7, 32 with a ragged end', async () => {
