@@ -1,7 +1,7 @@
 """The layers of the golden networks, in float64 PyTorch, each from its definition.
 
-A layer is a dictionary: `layer` is its name in `tf.layers`, `weights` its weights in the order of TensorFlow.js, and the
-rest its configuration there. What it does to a sample stands in DEFINITIONS. A sample keeps a batch axis of length 1;
+A layer is a dictionary: `layer` is its name in `tf.layers`, `weights` its weights in the order of TensorFlow.js, the
+rest its configuration there. What it does to a sample stands in DEFINITIONS. A sample keeps a batch axis of length 1:
 images are [1, height, width, channels], sequences [1, time, features].
 """
 import zlib

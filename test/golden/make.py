@@ -47,8 +47,9 @@ def layer_networks():
             draw.conv(2, 3, (3,), (2,), "same", "relu"), draw.conv(3, 2, (2,), (1,), "valid", "tanh"), flatten(),
             draw.dense(3 * 2, 3, "linear")]),
         "Conv3D, same and valid padding, strides": ([3, 4, 3, 2], lambda draw: [
-            draw.conv(2, 3, (2, 3, 2), (1, 2, 2), "same", "tanh"), draw.conv(3, 2, (2, 1, 2), (1, 1, 1), "valid", "relu"),
-            flatten(), draw.dense(2 * 2 * 1 * 2, 3, "linear")]),
+            draw.conv(2, 3, (2, 3, 2), (1, 2, 2), "same", "tanh"),
+            draw.conv(3, 2, (2, 1, 2), (1, 1, 1), "valid", "relu"), flatten(),
+            draw.dense(2 * 2 * 1 * 2, 3, "linear")]),
         "Conv2DTranspose, same and valid padding, strides": ([3, 2, 2], lambda draw: [
             draw.conv_transpose(2, 3, (3, 3), (2, 1), "same", "tanh"),
             draw.conv_transpose(3, 1, (2, 3), (1, 2), "valid", "linear"), flatten()]),
@@ -129,7 +130,8 @@ def code_networks():
             "scale_2": draw(4, scale=0.3) + 1, "offset_2": draw(4, scale=0.3),
             "expand": draw(4, 6, scale=0.6), "expand_bias": draw(6, scale=0.3),
             "contract": draw(6, 4, scale=0.6), "contract_bias": draw(4, scale=0.3)}),
-        dense_used_twice: lambda draw: ([draw(SAMPLES, 4)], {"kernel": draw(4, 4, scale=0.6), "bias": draw(4, scale=0.3)}),
+        dense_used_twice: lambda draw: ([draw(SAMPLES, 4)], {
+            "kernel": draw(4, 4, scale=0.6), "bias": draw(4, scale=0.3)}),
         tied_embedding: lambda draw: ([draw.ids(SAMPLES, 3, below=6)], {"table": draw(6, 3)}),
         weight_normalisation: lambda draw: ([draw(SAMPLES, 4)], {
             "direction": draw(4, 5), "gain": draw(5), "bias": draw(5, scale=0.3), "kernel": draw(5, 2, scale=0.6)}),
@@ -177,7 +179,8 @@ def layers_case(name, shape, layers, samples):
 def code_case(network, inputs, weights):
     omegas = importance(lambda *x: network(*x, **weights), list(weights.values()), inputs)
     return {"name": network.__name__.replace("_", " "), "samples": [plain(x) for x in inputs],
-            "weights": {name: plain(w) for name, w in weights.items()}, "importance": [plain(omega) for omega in omegas]}
+            "weights": {name: plain(w) for name, w in weights.items()},
+            "importance": [plain(omega) for omega in omegas]}
 
 
 def cases():
