@@ -75,39 +75,6 @@ describeEngine(`importance on ${engineName}`, () => {
     model.dispose();
   });
 
-  it('equals the batch-of-one loop for depthwise filters and embeddings, by rules', async () => {
-    const separable = tf.sequential({
-      layers: [
-        tf.layers.separableConv2d({inputShape: [9, 8, 3], filters: 5, kernelSize: 3, depthMultiplier: 2}),
-        tf.layers.depthwiseConv2d({kernelSize: 3, strides: 2, padding: 'same', activation: 'relu'}),
-        tf.layers.flatten(),
-        tf.layers.dense({units: 4}),
-      ],
-    });
-    const words = tf.sequential({
-      layers: [
-        tf.layers.embedding({inputDim: 12, outputDim: 6, inputLength: 5}),
-        tf.layers.flatten(),
-        tf.layers.dense({units: 4}),
-      ],
-    });
-    const images = tf.randomNormal([9, 9, 8, 3], 0, 1, 'float32', 5);
-    const sentences = tf.randomUniform([9, 5], 0, 12, 'int32', 3);
-    for (const [model, samples] of [
-      [separable, images],
-      [words, sentences],
-    ] as const) {
-      const expected = await batchOfOne((x) => model.apply(x) as tf.Tensor, variablesOf(model), samples);
-      for (const batchSize of [1, 7, 9]) {
-        const {importance, report} = await estimateImportance(model, samples, {batchSize});
-        const values = await read(importance);
-        for (const [name, omega] of expected) expect(deviation(values.get(name)!, omega), name).toBeLessThan(exactness);
-        expect(report.parameters.map(({fallback}) => fallback)).toEqual(report.parameters.map(() => null));
-      }
-      tf.dispose([samples, ...model.weights.map((weight) => weight.read())]);
-    }
-  });
-
   it('matches through the fallback, and says so, where a parameter cannot be taken apart', async () => {
     const w = tf.variable(tf.randomNormal([3, 2], 0, 1, 'float32', 1));
     // Samples that are not the slowest axis.
