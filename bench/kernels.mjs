@@ -3,9 +3,10 @@ import Benchmark from 'benchmark';
 import {bufferLength} from '../dist/kernels/check.js';
 import {hostEngine} from '../dist/kernels/host.js';
 import {referenceEngine} from '../dist/kernels/reference/engine.js';
-import {kernelNames, row} from '../dist/kernels/table.js';
+import {flatDepth, kernelNames, row} from '../dist/kernels/table.js';
 
-const conv = (samples, size, channels, filters, kernel) => ({
+/** Same padding, stride 1, square images. */
+const images = (samples, size, channels, kernel) => ({
   phi: 'abs',
   samples,
   uses: 1,
@@ -16,7 +17,6 @@ const conv = (samples, size, channels, filters, kernel) => ({
   filterWidth: kernel,
   outHeight: size,
   outWidth: size,
-  fanOut: filters,
   strideHeight: 1,
   strideWidth: 1,
   dilationHeight: 1,
@@ -24,10 +24,19 @@ const conv = (samples, size, channels, filters, kernel) => ({
   padTop: (kernel - 1) >> 1,
   padLeft: (kernel - 1) >> 1,
 });
-const depthwise = (samples, size, channels, kernel) => {
-  const {fanOut: _, ...geometry} = conv(samples, size, channels, 0, kernel);
-  return {...geometry, multiplier: 1};
-};
+const conv = (samples, size, channels, fanOut, kernel) => ({
+  ...images(samples, size, channels, kernel),
+  ...flatDepth,
+  fanOut,
+});
+const conv3d = (samples, depth, size, channels, fanOut, kernel) => ({
+  ...conv(samples, size, channels, fanOut, kernel),
+  inDepth: depth,
+  filterDepth: kernel,
+  outDepth: depth,
+  padFront: (kernel - 1) >> 1,
+});
+const depthwise = (...shape) => ({...images(...shape), multiplier: 1});
 const scalars = {
   learningRate: 0.01,
   momentum: 0.9,
@@ -55,6 +64,7 @@ const shapes = {
     ['ResNet l1 3x3 64>64, 32x32', conv(4, 32, 64, 64, 3)],
     ['ResNet l3 3x3 256>256, 8x8', conv(8, 8, 256, 256, 3)],
     ['ResNet l4 3x3 512>512, 4x4', conv(8, 4, 512, 512, 3)],
+    ['C3D 3x3x3 64>128, 8x14x14', conv3d(2, 8, 14, 64, 128, 3)],
   ],
   grad_moment_dense: [['784>1024, B=128', {phi: 'abs', samples: 128, fanIn: 784, fanOut: 1024}]],
   grad_moment_sum: [['bias of 64 channels, 14x14', {phi: 'abs', samples: 64, positions: 196, fanOut: 64, scaled: 0}]],

@@ -3,12 +3,22 @@
 #include "arguments.h"
 
 #include <cmath>
+#include <cstring>
 #include <string>
 
 #include "kernel_table.h"
 
 namespace engram {
 namespace {
+
+template <int count>
+constexpr bool fit(const Row (&rows)[count]) {
+  for (const Row& row : rows) {
+    if (row.paramCount > mostParams || row.bufferCount > mostBuffers) return false;
+  }
+  return true;
+}
+static_assert(fit(kernelRows) && fit(operationRows), "Arguments has too little room for a row");
 
 std::string number(double x) {
   if (std::isnan(x)) return "not a number";
@@ -95,7 +105,7 @@ void checkParam(Napi::Env env, const Row& row, const ParamRow& param, double val
 void checkRelations(Napi::Env env, const Row& row, const double* params) {
   const auto value = [&](const char* name) {
     for (int i = 0; i < row.paramCount; ++i) {
-      if (std::string(row.params[i].name) == name) return params[i];
+      if (std::strcmp(row.params[i].name, name) == 0) return params[i];
     }
     return std::nan("");  // compares false with everything: the relation does not concern this row
   };
@@ -104,7 +114,7 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
     throw refusal(env, "ARGUMENT", std::string(row.name) + "." + expected, number(received),
                   "Check the parameters against each other.");
   };
-  for (const char* axis : {"Height", "Width"}) {
+  for (const char* axis : {"Depth", "Height", "Width"}) {
     const auto along = [&](const char* what) { return value((std::string(what) + axis).c_str()); };
     const double reach = along("out") * along("stride") + along("filter") * along("dilation") + along("in");
     demand(!(reach > 9e15), std::string("out") + axis + " x stride + filter x dilation to be below 2^53", reach);

@@ -11,18 +11,24 @@ struct grad_moment_call {
   grad_moment_phi phi;
   int64_t samples;
   int64_t uses;
+  int64_t inDepth;
   int64_t inHeight;
   int64_t inWidth;
   int64_t inChannels;
+  int64_t filterDepth;
   int64_t filterHeight;
   int64_t filterWidth;
+  int64_t outDepth;
   int64_t outHeight;
   int64_t outWidth;
   int64_t fanOut;
+  int64_t strideDepth;
   int64_t strideHeight;
   int64_t strideWidth;
+  int64_t dilationDepth;
   int64_t dilationHeight;
   int64_t dilationWidth;
+  int64_t padFront;
   int64_t padTop;
   int64_t padLeft;
   const float* activations;
@@ -280,25 +286,31 @@ constexpr ParamRow grad_moment_params[] = {
     {"phi", "one of abs, square, identity", ParamRow::choice, 2},
     {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
     {"uses", "a whole number (uses of the weight, laid along l)", ParamRow::size, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"fanOut", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
 };
 constexpr BufferRow grad_moment_buffers[] = {
-    {"activations", BufferRow::read, BufferRow::f32, "samples x uses x inHeight x inWidth x inChannels", 5, {1, 2, 3, 4, 5}},
-    {"deltas", BufferRow::read, BufferRow::f32, "samples x uses x outHeight x outWidth x fanOut", 5, {1, 2, 8, 9, 10}},
-    {"moment", BufferRow::read_write, BufferRow::f32, "filterHeight x filterWidth x inChannels x fanOut", 4, {6, 7, 5, 10}},
+    {"activations", BufferRow::read, BufferRow::f32, "samples x uses x inDepth x inHeight x inWidth x inChannels", 6, {1, 2, 3, 4, 5, 6}},
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x uses x outDepth x outHeight x outWidth x fanOut", 6, {1, 2, 10, 11, 12, 13}},
+    {"moment", BufferRow::read_write, BufferRow::f32, "filterDepth x filterHeight x filterWidth x inChannels x fanOut", 5, {7, 8, 9, 6, 13}},
 };
 
 constexpr ParamRow grad_moment_dense_params[] = {
@@ -440,7 +452,7 @@ constexpr BufferRow penalty_value_buffers[] = {
 };
 
 constexpr Row kernelRows[] = {
-    {"grad_moment", 17, grad_moment_params, 3, grad_moment_buffers, 0, nullptr},
+    {"grad_moment", 23, grad_moment_params, 3, grad_moment_buffers, 0, nullptr},
     {"grad_moment_dense", 4, grad_moment_dense_params, 3, grad_moment_dense_buffers, 0, nullptr},
     {"grad_moment_sum", 5, grad_moment_sum_params, 3, grad_moment_sum_buffers, 0, nullptr},
     {"grad_moment_depthwise", 17, grad_moment_depthwise_params, 3, grad_moment_depthwise_buffers, 0, nullptr},
@@ -607,6 +619,12 @@ static inline grad_moment_call read_grad_moment(const double* p, void* const* b)
       static_cast<int64_t>(p[14]),
       static_cast<int64_t>(p[15]),
       static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<int64_t>(p[21]),
+      static_cast<int64_t>(p[22]),
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),

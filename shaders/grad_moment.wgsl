@@ -1,4 +1,4 @@
-// M[p,q] += sum_b phi(sum_l A[b,l,p] D[b,l,q]), A gathered as convolution patches (rows are a 1x1 filter).
+// M[p,q] += sum_b phi(sum_l A[b,l,p] D[b,l,q]), A gathered as convolution patches; rows are those of a 1x1x1 filter.
 //
 // A workgroup owns a tile of M and keeps it in registers while it walks its slice of the samples; per-sample gradients
 // exist only as the accumulators of one sample. The sum over l must end before phi, so l is never split between
@@ -7,18 +7,24 @@
 override phi: u32; // 0 abs, 1 square, 2 identity
 override samples: u32;
 override uses: u32;
+override inDepth: u32;
 override inHeight: u32;
 override inWidth: u32;
 override inChannels: u32;
+override filterDepth: u32;
 override filterHeight: u32;
 override filterWidth: u32;
+override outDepth: u32;
 override outHeight: u32;
 override outWidth: u32;
 override fanOut: u32;
+override strideDepth: u32;
 override strideHeight: u32;
 override strideWidth: u32;
+override dilationDepth: u32;
 override dilationHeight: u32;
 override dilationWidth: u32;
+override padFront: u32;
 override padTop: u32;
 override padLeft: u32;
 
@@ -32,9 +38,13 @@ override accumulate: bool; // add to moment; otherwise slice z writes the z-th p
 override vectorA: bool; // activations4 is bound: 4 neighbouring channels share a filter tap
 override vectorD: bool; // deltas4 is bound
 
-override fanIn = filterHeight * filterWidth * inChannels;
-override outPixels = outHeight * outWidth;
+override filterArea = filterHeight * filterWidth;
+override fanIn = filterDepth * filterArea * inChannels;
+override outArea = outHeight * outWidth;
+override outPixels = outDepth * outArea;
 override positions = uses * outPixels;
+// Nothing along the depth to compute, as in all but 3-D convolutions: the branches on it are decided here.
+override flat = inDepth == 1u && filterDepth == 1u && outDepth == 1u && padFront == 0u;
 override wide = micro == 8u;
 override tilesP = (fanIn + tileP - 1u) / tileP;
 override tilesQ = (fanOut + tileQ - 1u) / tileQ;
@@ -53,24 +63,41 @@ override threads = threadsP * threadsQ;
 var<workgroup> stagedA: array<vec4f, tileK * quadsP>;
 var<workgroup> stagedD: array<vec4f, tileK * quadsQ>;
 
-// A row or column that no image has: wrapping sums with it stay above every height and width.
+// A row that no image has: wrapping sums with it stay above every height, as those before the first pixel stay above
+// every depth, height and width.
 const outside = 0x80000000u;
+
+// Pixel offsets of the taps of four neighbours along p.
+struct Taps {
+  z: vec4u,
+  y: vec4u,
+  x: vec4u,
+}
 
 fn applyPhi(g: vec4f) -> vec4f {
   return select(select(g, g * g, phi == 1u), abs(g), phi == 0u);
 }
 
 // Four neighbours along p of the activations that meet position l; zero outside the image.
-fn patch4(sample: u32, l: u32, dy: vec4u, dx: vec4u, channel: vec4u) -> vec4f {
+fn patch4(sample: u32, l: u32, taps: Taps, channel: vec4u) -> vec4f {
   if (l >= positions) {
     return vec4f(0);
   }
   let image = sample * uses + l / outPixels;
   let pixel = l % outPixels;
-  let y = pixel / outWidth * strideHeight + dy;
-  let x = pixel % outWidth * strideWidth + dx;
-  let inside = (y < vec4u(inHeight)) & (x < vec4u(inWidth));
-  let at = select(vec4u(0), ((image * inHeight + y) * inWidth + x) * inChannels + channel, inside);
+  var plane = vec4u(image);
+  var row = pixel / outWidth;
+  var inside = vec4<bool>(true);
+  if (!flat) {
+    let z = row / outHeight * strideDepth + taps.z;
+    row %= outHeight;
+    plane = image * inDepth + z;
+    inside = z < vec4u(inDepth);
+  }
+  let y = row * strideHeight + taps.y;
+  let x = pixel % outWidth * strideWidth + taps.x;
+  inside &= (y < vec4u(inHeight)) & (x < vec4u(inWidth));
+  let at = select(vec4u(0), ((plane * inHeight + y) * inWidth + x) * inChannels + channel, inside);
   if (vectorA) {
     return select(vec4f(0), activations4[at.x / 4u], inside.x);
   }
@@ -137,8 +164,11 @@ fn main(
   let p = p0 + columnA * 4u + vec4u(0, 1, 2, 3);
   let channel = p % inChannels;
   let tap = p / inChannels;
-  let dy = select(vec4u(outside), tap / filterWidth * dilationHeight - padTop, p < vec4u(fanIn));
-  let dx = tap % filterWidth * dilationWidth - padLeft;
+  let taps = Taps(
+    tap / filterArea * dilationDepth - padFront,
+    select(vec4u(outside), tap / filterWidth % filterHeight * dilationHeight - padTop, p < vec4u(fanIn)),
+    tap % filterWidth * dilationWidth - padLeft,
+  );
   let columnD = thread % quadsQ;
   let q = q0 + columnD * 4u;
 
@@ -150,7 +180,7 @@ fn main(
     g = array<vec4f, 16>();
     for (var l = 0u; l < positions; l += tileK) {
       for (var k = thread / quadsP; k < tileK; k += threads / quadsP) {
-        stagedA[k * quadsP + columnA] = patch4(sample, l + k, dy, dx, channel);
+        stagedA[k * quadsP + columnA] = patch4(sample, l + k, taps, channel);
       }
       for (var k = thread / quadsQ; k < tileK; k += threads / quadsQ) {
         stagedD[k * quadsQ + columnD] = delta4(sample, l + k, q);

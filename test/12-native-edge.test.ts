@@ -128,13 +128,19 @@ describeAddon('the edge of the addon', () => {
   it('refuses geometry that no memory could hold, and accepts any that is empty', () => {
     const convolution = (change: Record<string, number>) => {
       const ones = Object.fromEntries(Object.keys(row('grad_moment').params).map((name) => [name, 1]));
-      const params = {...ones, padTop: 0, padLeft: 0, ...change, phi: 'abs'};
+      const params = {...ones, padFront: 0, padTop: 0, padLeft: 0, ...change, phi: 'abs'};
       const buffers = {activations: f32(0), deltas: f32(0), moment: f32(1)};
       engine.run('grad_moment', params as never, buffers);
     };
     const most = 2 ** 32 - 1;
-    const endless = {samples: 0, outHeight: most, strideHeight: most, padTop: most};
-    expect(refusal(() => convolution(endless)).code).toBe('ARGUMENT');
+    for (const [axis, pad] of [
+      ['Depth', 'padFront'],
+      ['Height', 'padTop'],
+      ['Width', 'padLeft'],
+    ]) {
+      const endless = {samples: 0, [`out${axis}`]: most, [`stride${axis}`]: most, [pad]: most};
+      expect(refusal(() => convolution(endless)).expected).toContain(`out${axis} x stride`);
+    }
     convolution({samples: 0, outHeight: 1000, strideHeight: 1000, padTop: most});
     convolution({samples: 4_000_000_000, inHeight: 0, outHeight: 0});
   });

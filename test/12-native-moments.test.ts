@@ -1,4 +1,5 @@
 /** Importance kernels of the addon against the reference in 64 bits, on every instruction set of this machine. */
+import * as tf from '@tensorflow/tfjs';
 import {afterAll, expect, it} from 'vitest';
 import type {KernelName, Params} from '../dist/kernels/table.js';
 import {
@@ -12,6 +13,7 @@ import {
   use,
   useDefaults,
 } from './native.js';
+import {geometry, volumes} from './volumes.js';
 
 afterAll(useDefaults);
 
@@ -89,34 +91,26 @@ function convolution(
   seed: number,
   [a, d] = scales[0],
 ): [Params<'grad_moment'>, Arrays, number] {
-  const {samples, uses = 1, size, channels, filter, fanOut, stride = 1, dilation = 1, pad = 0} = shape;
-  const out = size.map((n, axis) => Math.floor((n + 2 * pad - (filter[axis] - 1) * dilation - 1) / stride) + 1);
-  const params: Params<'grad_moment'> = {
-    phi,
-    samples,
-    uses,
-    inHeight: size[0],
-    inWidth: size[1],
-    inChannels: channels,
-    filterHeight: filter[0],
-    filterWidth: filter[1],
-    outHeight: out[0],
-    outWidth: out[1],
-    fanOut,
-    strideHeight: stride,
-    strideWidth: stride,
-    dilationHeight: dilation,
-    dilationWidth: dilation,
-    padTop: pad,
-    padLeft: pad,
-  };
-  const images = samples * uses;
+  const {samples, uses = 1, size, channels, filter, fanOut, stride, dilation, pad} = shape;
+  const axes = size.map((n, i) => ({in: n, filter: filter[i], stride, dilation, before: pad, after: pad}));
+  return withArrays({phi, samples, uses, inChannels: channels, fanOut, ...geometry(...axes)}, seed, [a, d]);
+}
+
+/** Random arrays for a call, and how many terms its sums have. */
+function withArrays(
+  p: Params<'grad_moment'>,
+  seed: number,
+  [a, d] = scales[0],
+): [Params<'grad_moment'>, Arrays, number] {
+  const images = p.samples * p.uses;
+  const positions = images * p.outDepth * p.outHeight * p.outWidth;
+  const taps = p.filterDepth * p.filterHeight * p.filterWidth;
   const arrays = {
-    activations: randomArray(images * size[0] * size[1] * channels, seed, a),
-    deltas: randomArray(images * out[0] * out[1] * fanOut, seed + 1, d),
-    moment: randomArray(filter[0] * filter[1] * channels * fanOut, seed + 2, a * d),
+    activations: randomArray(images * p.inDepth * p.inHeight * p.inWidth * p.inChannels, seed, a),
+    deltas: randomArray(positions * p.fanOut, seed + 1, d),
+    moment: randomArray(taps * p.inChannels * p.fanOut, seed + 2, a * d),
   };
-  return [params, arrays, images * out[0] * out[1]];
+  return [p, arrays, positions];
 }
 
 /** The same shapes with `multiplier` filters a channel, and some whose channels fill vectors and blocks. */
@@ -138,7 +132,7 @@ function depthwise(
   scale = scales[0],
 ): [Params<'grad_moment_depthwise'>, Arrays, number] {
   const fanOut = shape.channels * multiplier;
-  const [{fanOut: _, ...params}, arrays, terms] = convolution({...shape, fanOut}, phi, seed, scale);
+  const [params, arrays, terms] = convolution({...shape, fanOut}, phi, seed, scale);
   const moment = randomArray(shape.filter[0] * shape.filter[1] * fanOut, seed + 2, scale[0] * scale[1]);
   return [{...params, multiplier}, {...arrays, moment}, terms];
 }
@@ -177,6 +171,17 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
       shapes.forEach((shape, i) => {
         for (const scale of phi === 'square' ? scales.slice(0, 1) : scales) {
           expectParity('grad_moment', ...convolution(shape, phi, i, scale));
+        }
+      });
+    }
+  });
+
+  it('of 3-D convolutions is the reference, rounded', () => {
+    use(set, threads);
+    for (const phi of phis) {
+      volumes.forEach((volume, i) => {
+        for (const scale of phi === 'square' ? scales.slice(0, 1) : scales) {
+          expectParity('grad_moment', ...withArrays({phi, ...volume}, i, scale));
         }
       });
     }
@@ -253,13 +258,18 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
 
   it('has NaN and infinity where the reference has them, and nowhere else', () => {
     use(set, threads);
-    for (const shape of shapes) {
+    const calls = [
+      ...shapes.map((shape) => convolution(shape, 'abs', 7)),
+      ...volumes.map((volume) => withArrays({phi: 'abs', ...volume}, 7)),
+    ];
+    for (const [params, arrays] of calls) {
       for (const odd of [Number.NaN, Number.POSITIVE_INFINITY]) {
-        const [params, arrays] = convolution(shape, 'abs', 7);
         for (const [name, at] of [
           ['deltas', 0],
+          ['deltas', arrays.deltas.length - 1],
           ['activations', arrays.activations.length - 1],
         ] as const) {
+          if (arrays[name].length === 0) continue; // no pixel at all: nothing can be odd
           const changed = {...arrays, [name]: arrays[name].slice()};
           changed[name][at] = odd;
           const truth = inDoubles('grad_moment', params, changed).moment;
@@ -279,11 +289,11 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
 
   it('is the same, bit for bit, on any number of threads', () => {
     for (const phi of phis) {
-      for (const shape of [
-        ...shapes,
-        {samples: 64, size: [28, 28], channels: 1, filter: [5, 5], fanOut: 32} as Shape,
+      const large: Shape = {samples: 64, size: [28, 28], channels: 1, filter: [5, 5], fanOut: 32};
+      for (const [params, arrays] of [
+        ...[...shapes, large].map((shape) => convolution(shape, phi, 11)),
+        ...volumes.map((volume) => withArrays({phi, ...volume}, 11)),
       ]) {
-        const [params, arrays] = convolution(shape, phi, 11);
         use(set, 1);
         const alone = onAddon('grad_moment', params, arrays).moment;
         for (const count of [2, threads + 4]) {
@@ -307,6 +317,44 @@ describeAddon.each(setups)('importance on %s with %i threads', (set, threads) =>
       for (const shape of [...tables, [64, 300, 1000, 130]] as typeof tables) {
         const [params, arrays] = lookups(shape, phi, 11);
         onThreads(() => onAddon('grad_moment_gather', params, arrays));
+      }
+    }
+  });
+});
+
+describeAddon('the plain sum of a 3-D convolution', () => {
+  it('is the gradient that TensorFlow.js computes', async () => {
+    useDefaults();
+    await tf.setBackend('cpu');
+    for (const pad of ['same', 'valid'] as const) {
+      for (const strides of [
+        [1, 1, 1],
+        [2, 1, 3],
+        [3, 2, 2],
+      ] as [number, number, number][]) {
+        const shape: [number, number, number, number, number] = [3, 6, 5, 7, 3];
+        const filterShape: [number, number, number, number, number] = [3, 2, 4, 3, 5];
+        const info = tf.backend_util.computeConv3DInfo(shape, filterShape, strides, 1, pad);
+        const {outDepth, outHeight, outWidth, padInfo, strideDepth, strideHeight, strideWidth} = info;
+        const [params, arrays, terms] = withArrays(
+          {
+            ...{phi: 'identity', samples: 3, uses: 1, inChannels: 3, fanOut: 5},
+            ...geometry({in: 6, filter: 3}, {in: 5, filter: 2}, {in: 7, filter: 4}),
+            ...{outDepth, outHeight, outWidth, strideDepth, strideHeight, strideWidth},
+            ...{padFront: padInfo.front, padTop: padInfo.top, padLeft: padInfo.left},
+          },
+          5,
+        );
+        arrays.moment.fill(0);
+        expectParity('grad_moment', params, arrays, terms);
+        const x = tf.tensor5d(arrays.activations as Float32Array, shape);
+        const convolve = (filter: tf.Tensor5D) => tf.conv3d(x, filter, strides, pad) as tf.Tensor5D;
+        const dy = tf.tensor5d(arrays.deltas as Float32Array, [3, outDepth, outHeight, outWidth, 5]);
+        const gradient = tf.grad(convolve as (filter: tf.Tensor) => tf.Tensor)(tf.zeros(filterShape), dy);
+        const [expected, {moment}] = [gradient.dataSync(), inDoubles('grad_moment', params, arrays)];
+        expect(moment.length).toBe(expected.length);
+        for (const [i, value] of moment.entries()) expect(abs(value - expected[i])).toBeLessThan(1e-4);
+        tf.dispose([x, dy, gradient]);
       }
     }
   });

@@ -3,45 +3,24 @@ import {afterAll, expect, it} from 'vitest';
 import type {Params} from '../dist/kernels/table.js';
 import {describeGpu} from './gpu.js';
 import {filled, type Kind, kinds, momentParity, onGpu, pairwise, reportParity, seen} from './gpu-parity.js';
+import {geometry, volumes} from './volumes.js';
 
 const phis = ['abs', 'square', 'identity'] as const;
 const everyKind = Object.keys(kinds) as Kind[];
 
-afterAll(() => reportParity(100));
+afterAll(() => reportParity(120));
 
 describeGpu('the moment kernels on the GPU', () => {
-  const image = {
-    inHeight: 6,
-    inWidth: 5,
-    inChannels: 4,
-    filterHeight: 3,
-    filterWidth: 3,
-    outHeight: 6,
-    outWidth: 5,
-    fanOut: 8,
-    strideHeight: 1,
-    strideWidth: 1,
-    dilationHeight: 1,
-    dilationWidth: 1,
-    padTop: 1,
-    padLeft: 1,
-  };
-  function patches(s: Omit<Params<'grad_moment'>, 'outHeight' | 'outWidth'>): Params<'grad_moment'> {
-    const out = (size: number, filter: number, stride: number, dilation: number, pad: number): number =>
-      Math.max(0, Math.floor((size + 2 * pad - dilation * (filter - 1) - 1) / stride) + 1);
-    return {
-      ...s,
-      outHeight: out(s.inHeight, s.filterHeight, s.strideHeight, s.dilationHeight, s.padTop),
-      outWidth: out(s.inWidth, s.filterWidth, s.strideWidth, s.dilationWidth, s.padLeft),
-    };
-  }
+  const same = {filter: 3, before: 1, after: 1};
+  const image = {inChannels: 4, fanOut: 8, ...geometry({in: 6, ...same}, {in: 5, ...same})};
   function gradMoment(p: Params<'grad_moment'>, kind: Kind, times = 1): Promise<void> {
+    const positions = p.samples * p.uses * p.outDepth * p.outHeight * p.outWidth;
     const lengths = {
-      activations: p.samples * p.uses * p.inHeight * p.inWidth * p.inChannels,
-      deltas: p.samples * p.uses * p.outHeight * p.outWidth * p.fanOut,
-      moment: p.filterHeight * p.filterWidth * p.inChannels * p.fanOut,
+      activations: p.samples * p.uses * p.inDepth * p.inHeight * p.inWidth * p.inChannels,
+      deltas: positions * p.fanOut,
+      moment: p.filterDepth * p.filterHeight * p.filterWidth * p.inChannels * p.fanOut,
     };
-    return momentParity('grad_moment', p, kind, lengths, p.samples * p.uses * p.outHeight * p.outWidth, times);
+    return momentParity('grad_moment', p, kind, lengths, positions, times);
   }
 
   it('grad_moment: patches', async () => {
@@ -76,32 +55,24 @@ describeGpu('the moment kernels on the GPU', () => {
       inChannels: [1, 3, 4, 20],
       fanOut: [1, 8, 17],
     });
-    for (const t of table) {
-      const p = patches({
-        phi: t.phi,
-        samples: t.samples,
-        uses: t.uses,
-        inChannels: t.inChannels,
-        fanOut: t.fanOut,
-        inHeight: t.size[0],
-        inWidth: t.size[1],
-        filterHeight: t.filter[0],
-        filterWidth: t.filter[1],
-        strideHeight: t.stride[0],
-        strideWidth: t.stride[1],
-        dilationHeight: t.dilation[0],
-        dilationWidth: t.dilation[1],
-        padTop: t.pad[0],
-        padLeft: t.pad[1],
-      });
-      await gradMoment(p, t.kind);
+    for (const {kind, size, filter, stride, dilation, pad, ...rest} of table) {
+      const axes = [0, 1].map((i) => ({
+        ...{in: size[i], filter: filter[i], stride: stride[i], dilation: dilation[i]},
+        ...{before: pad[i], after: pad[i]},
+      }));
+      await gradMoment({...rest, ...geometry(...axes)}, kind);
+    }
+  });
+
+  it('grad_moment: 3-D patches', async () => {
+    for (const [i, volume] of volumes.entries()) {
+      await gradMoment({phi: phis[i % 3], ...volume}, everyKind[i % everyKind.length]);
     }
   });
 
   it('grad_moment: sizes at the edges of tiles, rows, samples in slices', async () => {
-    const rows = {...image, inHeight: 1, outHeight: 1, filterHeight: 1, filterWidth: 1, padTop: 0, padLeft: 0};
     const sized = (samples: number, positions: number, inChannels: number, fanOut: number) =>
-      ({...rows, phi: 'abs', samples, uses: 1, inWidth: positions, outWidth: positions, inChannels, fanOut}) as const;
+      ({phi: 'abs', samples, uses: 1, inChannels, fanOut, ...geometry({in: positions, filter: 1})}) as const;
     await gradMoment(sized(2, 63, 65, 255), 'normal');
     await gradMoment(sized(3, 5, 256, 64), 'normal');
     await gradMoment(sized(1, 257, 63, 65), 'normal');
@@ -112,7 +83,7 @@ describeGpu('the moment kernels on the GPU', () => {
   });
 
   it('grad_moment: nothing to add, and adding twice', async () => {
-    for (const empty of ['samples', 'uses', 'outHeight', 'fanOut', 'inChannels'] as const) {
+    for (const empty of ['samples', 'uses', 'outDepth', 'outHeight', 'fanOut', 'inChannels', 'filterDepth'] as const) {
       await gradMoment({...image, phi: 'abs', samples: 2, uses: 1, [empty]: 0}, 'normal');
     }
     await gradMoment({...image, phi: 'abs', samples: 3, uses: 1}, 'normal', 2);

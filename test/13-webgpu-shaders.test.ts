@@ -3,7 +3,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {describe, expect, it} from 'vitest';
 import {create, globals} from 'webgpu';
 import {shaders} from '../dist/kernels/shaders.gen.js';
-import {type KernelName, kernelNames, row} from '../dist/kernels/table.js';
+import {flatDepth, type KernelName, kernelNames, row} from '../dist/kernels/table.js';
 import {makePlan, type Stage} from '../dist/kernels/webgpu-plan.js';
 
 const folder = new URL('../shaders/', import.meta.url);
@@ -18,10 +18,12 @@ const limits = {
 /** Sizes of an ordinary call of every kernel, and of one whose samples are split into slices. */
 const image = {uses: 1, inHeight: 9, inWidth: 9, inChannels: 8, filterHeight: 3, filterWidth: 3, outHeight: 9};
 const window = {strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1};
+const deep = {inDepth: 5, filterDepth: 3, outDepth: 2, strideDepth: 2, dilationDepth: 1, padFront: 0};
 const step = {size: 300, penalized: 1, slotCount: 2, nesterov: 0};
 const calls: [KernelName, Record<string, number>][] = [
-  ['grad_moment', {phi: 0, samples: 2, ...image, outWidth: 9, fanOut: 16, ...window}],
-  ['grad_moment', {phi: 1, samples: 64, ...image, outWidth: 9, fanOut: 7, ...window}],
+  ['grad_moment', {phi: 0, samples: 2, ...flatDepth, ...image, outWidth: 9, fanOut: 16, ...window}],
+  ['grad_moment', {phi: 1, samples: 64, ...flatDepth, ...image, outWidth: 9, fanOut: 7, ...window}],
+  ['grad_moment', {phi: 2, samples: 2, ...deep, ...image, outWidth: 9, fanOut: 16, ...window}],
   ['grad_moment_dense', {phi: 0, samples: 32, fanIn: 1000, fanOut: 1000}],
   ['grad_moment_sum', {phi: 2, samples: 2048, positions: 49, fanOut: 10, scaled: 1}],
   ['grad_moment_depthwise', {phi: 0, samples: 4, ...image, outWidth: 9, multiplier: 2, ...window}],

@@ -51,7 +51,8 @@ function addMoment(operand: OperandRecord, sumOf: (size: number) => Float64Array
   const deltas = operand.deltas.dataSync() as Float32Array;
   const {kernel, params} = operand;
   if (kernel === 'grad_moment') {
-    const moment = sumOf(params.filterHeight * params.filterWidth * params.inChannels * params.fanOut);
+    const taps = params.filterDepth * params.filterHeight * params.filterWidth;
+    const moment = sumOf(taps * params.inChannels * params.fanOut);
     bodies.grad_moment({phi: 'abs', ...params}, {activations, deltas, moment});
   } else if (kernel === 'grad_moment_dense') {
     const moment = sumOf(params.fanIn * params.fanOut);

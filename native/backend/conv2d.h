@@ -16,25 +16,22 @@ static inline void convolveAbsent(const Windows& w, const float* filter, int64_t
   for (int64_t p = 0; p < w.patch(); ++p) {
     Piece piece;
     cutPatch(w, p, 1, &piece);
-    const int64_t y = at.y * w.strideY + piece.offsetY, x = at.x * w.strideX + piece.firstX;
-    if (y < 0 || y >= w.height || x < 0 || x >= w.width) continue;
-    const float a = w.images[((at.image * w.height + y) * w.width + x) * w.channels + piece.channel];
-    for (int64_t q = 0; q < outChannels; ++q) result[q] += a * filter[p * outChannels + q];
+    const float* a = elementAt(w, at, piece);
+    if (!a) continue;
+    for (int64_t q = 0; q < outChannels; ++q) result[q] += *a * filter[p * outChannels + q];
   }
 }
 
 static inline void conv2d(const conv2d_call& s) {
   const Windows windows{s.images,
                         s.images + s.samples * s.inHeight * s.inWidth * s.inChannels,
-                        s.inHeight, s.inWidth, s.inChannels,
-                        s.outHeight, s.outWidth,
-                        s.strideHeight, s.strideWidth,
-                        {s.filterHeight, -s.padTop, s.dilationHeight},
-                        {s.filterWidth, -s.padLeft, s.dilationWidth}};
+                        s.inChannels,
+                        flat(),
+                        {s.inHeight, s.outHeight, s.strideHeight, {s.filterHeight, -s.padTop, s.dilationHeight}},
+                        {s.inWidth, s.outWidth, s.strideWidth, {s.filterWidth, -s.padLeft, s.dilationWidth}}};
   const int64_t positions = s.samples * windows.grid(), depth = windows.patch(), columns = s.outChannels;
   if (positions == 0 || columns == 0) return;
-  const bool rows = depth == s.inChannels && !windows.overhangs() && s.outHeight == s.inHeight &&
-                    s.outWidth == s.inWidth && s.strideHeight == 1 && s.strideWidth == 1;
+  const bool rows = windows.areRows();
   const bool absent = windows.overhangs() && countNonfinite(s.filter, depth * columns) > 0;
   const Finish finish{s.biased ? s.bias : nullptr, static_cast<Activation>(s.activation), s.alpha};
   const Columns filter{s.filter, columns, s.filter + depth * columns};

@@ -55,10 +55,10 @@ static inline void remainderOf(const conv2d_input_call& s, int64_t y0, int64_t x
   const MeetingTaps x(x0, s.filterWidth, s.strideWidth, s.dilationWidth, s.padLeft);
   const Windows windows{s.deltas,
                         s.deltas + s.samples * s.outHeight * s.outWidth * s.outChannels,
-                        s.outHeight, s.outWidth, s.outChannels,
-                        ceilDivide(s.inHeight - y0, s.strideHeight), ceilDivide(s.inWidth - x0, s.strideWidth),
-                        1, 1,
-                        y.taps, x.taps};
+                        s.outChannels,
+                        flat(),
+                        {s.outHeight, ceilDivide(s.inHeight - y0, s.strideHeight), 1, y.taps},
+                        {s.outWidth, ceilDivide(s.inWidth - x0, s.strideWidth), 1, x.taps}};
   const int64_t positions = s.samples * windows.grid(), depth = windows.patch(), columns = s.inChannels;
   const TurnedFilter filter{s.filter, s.filterWidth, columns, s.outChannels, y, x};
   const bool inPlace = s.strideHeight == 1 && s.strideWidth == 1;

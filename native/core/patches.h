@@ -5,95 +5,161 @@
 
 namespace engram::ENGRAM_ISA {
 
+/** Whether 0 <= i < size. */
+static inline bool within(int64_t i, int64_t size) { return static_cast<uint64_t>(i) < static_cast<uint64_t>(size); }
+
 /** Pixel offsets of a filter's taps along one axis. */
 struct Taps {
   int64_t count, first, step;
   int64_t operator[](int64_t tap) const { return first + tap * step; }
-  int64_t lowest() const { return count == 0 ? 0 : smaller(first, (*this)[count - 1]); }
-  int64_t highest() const { return count == 0 ? 0 : larger(first, (*this)[count - 1]); }
 };
 
+/** One axis of the images, and of the grid of windows slid over them: window i meets pixels i * stride + taps[...]. */
+struct Axis {
+  int64_t size, grid, stride;
+  Taps taps;
+  int64_t lowest, room;  // offset of the lowest tap; pixels on which it may lie with all taps inside the image
+
+  Axis(int64_t size_, int64_t grid_, int64_t stride_, Taps taps_)
+      : size(size_), grid(grid_), stride(stride_), taps(taps_) {
+    const int64_t last = taps[larger(1, taps.count) - 1];
+    lowest = smaller(taps.first, last);
+    room = larger(0, size - (larger(taps.first, last) - lowest));
+  }
+  /** Whether all taps of window i lie inside the image. */
+  bool covers(int64_t i) const { return within(i * stride + lowest, room); }
+  /** Whether window i is pixel i. */
+  bool isIdentity() const {
+    return taps.count == 1 && taps.first == 0 && grid == size && (size == 1 || stride == 1);
+  }
+};
+/** The depth of images that have none. */
+static inline Axis flat() { return {1, 1, 1, {1, 0, 1}}; }
+
 /**
- * Images and the windows slid over them. A position is (image, y, x) of a grid; its patch element
- * p = (tapY * tapsX + tapX) * channels + c is the pixel (y * strideY + tapY's offset, x * strideX + tapX's offset),
- * or absent outside the image.
+ * Images and the windows slid over them. A position is (image, z, y, x) of a grid; its patch element
+ * p = ((tapZ * tapsY + tapY) * tapsX + tapX) * channels + c is a channel of the pixel that the three taps meet, or
+ * absent outside the image.
  */
 struct Windows {
   const float* images;
   const float* limit;  // end of the array
-  int64_t height, width, channels;
-  int64_t gridHeight, gridWidth;
-  int64_t strideY, strideX;
-  Taps tapsY, tapsX;
+  int64_t channels;
+  Axis z, y, x;
 
-  int64_t patch() const { return tapsY.count * tapsX.count * channels; }
-  int64_t grid() const { return gridHeight * gridWidth; }
+  int64_t patch() const { return z.taps.count * y.taps.count * x.taps.count * channels; }
+  int64_t grid() const { return z.grid * y.grid * x.grid; }
   /** Whether some position has a patch element outside the image. */
   bool overhangs() const {
-    return grid() > 0 && patch() > 0 &&
-           (tapsY.lowest() < 0 || tapsX.lowest() < 0 || (gridHeight - 1) * strideY + tapsY.highest() >= height ||
-            (gridWidth - 1) * strideX + tapsX.highest() >= width);
+    if (grid() == 0 || patch() == 0) return false;
+    return !(z.covers(0) && y.covers(0) && x.covers(0) && z.covers(z.grid - 1) && y.covers(y.grid - 1) &&
+             x.covers(x.grid - 1));
+  }
+  /** Whether the patches are the pixels as they lie. */
+  bool areRows() const { return z.isIdentity() && y.isIdentity() && x.isIdentity(); }
+};
+
+/**
+ * Place of a pixel's first channel among all images, in floats. Modulo 2^64, for strides and dilations may be huge: put
+ * together from parts that are not, it is true again wherever the sum lies inside the image.
+ */
+static inline uint64_t placeOf(const Windows& w, int64_t image, int64_t z, int64_t y, int64_t x) {
+  const auto u = [](int64_t i) { return static_cast<uint64_t>(i); };
+  return (((u(image) * u(w.z.size) + u(z)) * u(w.y.size) + u(y)) * u(w.x.size) + u(x)) * u(w.channels);
+}
+
+/** A walk over positions: image by image, plane by plane, row by row. */
+struct Walk {
+  int64_t image, z, y, x;
+  uint64_t start;   // place of the pixel that the window starts at
+  bool rowCovered;  // whether all taps lie inside the image along the depth and the height
+
+  Walk(const Windows& w, int64_t position)
+      : image(position / w.grid()),
+        z(position % w.grid() / (w.y.grid * w.x.grid)),
+        y(position % (w.y.grid * w.x.grid) / w.x.grid),
+        x(position % w.x.grid) {
+    enterRow(w);
+  }
+  void next(const Windows& w) {
+    start += static_cast<uint64_t>(w.x.stride) * static_cast<uint64_t>(w.channels);
+    if (++x < w.x.grid) return;
+    x = 0;
+    if (++y == w.y.grid) {
+      y = 0;
+      if (++z == w.z.grid) {
+        z = 0;
+        ++image;
+      }
+    }
+    enterRow(w);
+  }
+  void enterRow(const Windows& w) {
+    start = placeOf(w, image, z * w.z.stride, y * w.y.stride, x * w.x.stride);
+    rowCovered = w.z.covers(z) && w.y.covers(y);
   }
 };
 
 /** A piece of a patch that lies in one piece in the image: some channels of a tap, or of a row of adjacent taps. */
 struct Piece {
-  int64_t offsetY, firstX, lastX;  // pixel offsets; inner taps are a pixel apart
-  int64_t channel;                 // of the first tap
-  int64_t length;                  // floats
+  int64_t z, y, firstX, lastX;  // pixel offsets; inner taps are a pixel apart
+  int64_t channel;              // of the first tap
+  int64_t length;               // floats
+  uint64_t offset;              // floats, all of the above in one
 };
 
 /** Pieces of patch elements p0..p0+count-1; returns how many. `pieces` has room for `count`. */
 static inline int64_t cutPatch(const Windows& w, int64_t p0, int64_t count, Piece* pieces) {
   int64_t n = 0;
   for (int64_t p = p0; p < p0 + count;) {
-    const int64_t tap = p / w.channels, channel = p % w.channels, tapX = tap % w.tapsX.count;
-    const int64_t here = w.tapsX[tapX];
-    const int64_t adjacent = w.tapsX.step == 1 ? w.tapsX.count - tapX : 1;
+    const int64_t tap = p / w.channels, channel = p % w.channels;
+    const int64_t tapX = tap % w.x.taps.count, row = tap / w.x.taps.count;
+    const int64_t z = w.z.taps[row / w.y.taps.count], y = w.y.taps[row % w.y.taps.count], x = w.x.taps[tapX];
+    const int64_t adjacent = w.x.taps.step == 1 ? w.x.taps.count - tapX : 1;
     const int64_t length = smaller(p0 + count - p, adjacent * w.channels - channel);
-    const int64_t last = here + (channel + length - 1) / w.channels;
-    pieces[n++] = {w.tapsY[tap / w.tapsX.count], here, last, channel, length};
+    pieces[n++] = {z, y, x, x + (channel + length - 1) / w.channels, channel, length,
+                   placeOf(w, 0, z, y, x) + static_cast<uint64_t>(channel)};
     p += length;
   }
   return n;
 }
 
-/** Copies the pieces of the patch at (image, y, x), one after another; absent elements become 0. */
-static inline void gather(const Windows& w, int64_t image, int64_t y, int64_t x, const Piece* pieces, int64_t n,
-                          float* to) {
+/** Copies the pieces of the patch at a position, one after another; absent elements become 0. */
+static inline void gather(const Windows& w, const Walk& at, const Piece* pieces, int64_t n, float* to) {
+  if (at.rowCovered && w.x.covers(at.x)) {
+    for (int64_t i = 0; i < n; ++i) {
+      copyRun(to, w.images + (at.start + pieces[i].offset), pieces[i].length, w.limit);
+      to += pieces[i].length;
+    }
+    return;
+  }
+  const int64_t z = at.z * w.z.stride, y = at.y * w.y.stride, x = at.x * w.x.stride;
   for (int64_t i = 0; i < n; ++i) {
     const Piece& piece = pieces[i];
-    const int64_t row = y * w.strideY + piece.offsetY;
-    const int64_t x0 = x * w.strideX + piece.firstX, x1 = x * w.strideX + piece.lastX;
-    if (row < 0 || row >= w.height || x1 < 0 || x0 >= w.width) {
+    const int64_t x0 = x + piece.firstX, x1 = x + piece.lastX;
+    if (!within(z + piece.z, w.z.size) || !within(y + piece.y, w.y.size) || x1 < 0 || x0 >= w.x.size) {
       zeroRun(to, piece.length);
+    } else if (x0 >= 0 && x1 < w.x.size) {
+      copyRun(to, w.images + (at.start + piece.offset), piece.length, w.limit);
     } else {
-      const float* from = w.images + ((image * w.height + row) * w.width) * w.channels;
-      const int64_t at = x0 * w.channels + piece.channel;
-      if (x0 >= 0 && x1 < w.width) {
-        copyRun(to, from + at, piece.length, w.limit);
-      } else {
-        const int64_t end = w.width * w.channels;
-        for (int64_t j = 0; j < piece.length; ++j) to[j] = at + j >= 0 && at + j < end ? from[at + j] : 0;
-      }
+      // Of a row of the image, from its first float on; `first` may lie before it.
+      const int64_t first = x0 * w.channels + piece.channel, end = w.x.size * w.channels;
+      const float* row = w.images + (at.start + piece.offset - static_cast<uint64_t>(first));
+      for (int64_t j = 0; j < piece.length; ++j) to[j] = within(first + j, end) ? row[first + j] : 0;
     }
     to += piece.length;
   }
 }
 
-/** A walk over positions, image by image, row by row. */
-struct Walk {
-  int64_t image, y, x;
-  Walk(const Windows& w, int64_t position)
-      : image(position / w.grid()), y(position % w.grid() / w.gridWidth), x(position % w.gridWidth) {}
-  void next(const Windows& w) {
-    if (++x < w.gridWidth) return;
-    x = 0;
-    if (++y < w.gridHeight) return;
-    y = 0;
-    ++image;
-  }
-};
+/**
+ * One patch element at a position, null where it is absent. For the slow loops that values which are not finite need:
+ * 0 times NaN or infinity would be NaN where the definition has no term at all.
+ */
+static inline const float* elementAt(const Windows& w, const Walk& at, const Piece& piece) {
+  const int64_t z = at.z * w.z.stride + piece.z, y = at.y * w.y.stride + piece.y, x = at.x * w.x.stride + piece.firstX;
+  if (!within(z, w.z.size) || !within(y, w.y.size) || !within(x, w.x.size)) return nullptr;
+  return w.images + (at.start + piece.offset);
+}
 
 /** Patches with positions along the depth: element (k, i) is patch element i of position `start` + k. */
 struct PatchColumns {
@@ -107,7 +173,7 @@ struct PatchColumns {
     if (depth == 0) return {panel, panelWidth};
     Walk walk(windows, start + from);
     for (int64_t k = 0; k < depth; ++k, walk.next(windows)) {
-      gather(windows, walk.image, walk.y, walk.x, pieces, n, panel + k * panelWidth);
+      gather(windows, walk, pieces, n, panel + k * panelWidth);
     }
     return {panel, panelWidth};
   }
@@ -123,7 +189,7 @@ struct PatchRows {
     const int64_t n = cutPatch(windows, from, depth, pieces);
     Walk walk(windows, first);
     for (int64_t i = 0; i < count; ++i, walk.next(windows)) {
-      gather(windows, walk.image, walk.y, walk.x, pieces, n, panel + i * rowStride);
+      gather(windows, walk, pieces, n, panel + i * rowStride);
     }
     return {panel, rowStride};
   }

@@ -1,5 +1,5 @@
 // M[p,q] += sum_b phi(sum_l A[b,l,p] D[b,l,q]): per sample a matrix product whose end is phi, so that no per-sample
-// gradient leaves the registers. A is gathered as convolution patches; a 1x1 filter reads rows as they lie.
+// gradient leaves the registers. A is gathered as convolution patches; a 1x1x1 filter reads rows as they lie.
 #pragma once
 #include "../core/finite.h"
 #include "../core/patches.h"
@@ -9,10 +9,7 @@
 
 namespace engram::ENGRAM_ISA {
 
-/**
- * One sample without the fast path's zeros in the place of absent pixels: 0 times NaN or infinity would be NaN where
- * the definition has no term at all. Only for samples whose deltas are not finite.
- */
+/** One sample without the fast path's zeros in the place of absent pixels: for deltas that are not finite. */
 static inline void momentOfAbsent(const Windows& w, int64_t start, int64_t depth, const float* deltas, int64_t fanOut,
                                   const Rectangle& part, float* moment, End phi, float* g) {
   for (int64_t p = part.m0; p < part.m1; ++p) {
@@ -21,11 +18,10 @@ static inline void momentOfAbsent(const Windows& w, int64_t start, int64_t depth
     for (int64_t q = 0; q < part.columns(); ++q) g[q] = 0;
     Walk walk(w, start);
     for (int64_t l = 0; l < depth; ++l, walk.next(w)) {
-      const int64_t y = walk.y * w.strideY + piece.offsetY, x = walk.x * w.strideX + piece.firstX;
-      if (y < 0 || y >= w.height || x < 0 || x >= w.width) continue;
-      const float a = w.images[((walk.image * w.height + y) * w.width + x) * w.channels + piece.channel];
+      const float* a = elementAt(w, walk, piece);
+      if (!a) continue;
       const float* d = deltas + l * fanOut + part.n0;
-      for (int64_t q = 0; q < part.columns(); ++q) g[q] += a * d[q];
+      for (int64_t q = 0; q < part.columns(); ++q) g[q] += *a * d[q];
     }
     for (int64_t q = 0; q < part.columns(); ++q) moment[p * fanOut + part.n0 + q] += applyPhi(phi, g[q]);
   }
@@ -34,17 +30,14 @@ static inline void momentOfAbsent(const Windows& w, int64_t start, int64_t depth
 static inline void grad_moment(const grad_moment_call& s) {
   const int64_t images = s.samples * s.uses;
   const Windows windows{s.activations,
-                        s.activations + images * s.inHeight * s.inWidth * s.inChannels,
-                        s.inHeight, s.inWidth, s.inChannels,
-                        s.outHeight, s.outWidth,
-                        s.strideHeight, s.strideWidth,
-                        {s.filterHeight, -s.padTop, s.dilationHeight},
-                        {s.filterWidth, -s.padLeft, s.dilationWidth}};
+                        s.activations + images * s.inDepth * s.inHeight * s.inWidth * s.inChannels,
+                        s.inChannels,
+                        {s.inDepth, s.outDepth, s.strideDepth, {s.filterDepth, -s.padFront, s.dilationDepth}},
+                        {s.inHeight, s.outHeight, s.strideHeight, {s.filterHeight, -s.padTop, s.dilationHeight}},
+                        {s.inWidth, s.outWidth, s.strideWidth, {s.filterWidth, -s.padLeft, s.dilationWidth}}};
   const int64_t fanIn = windows.patch(), fanOut = s.fanOut;
   if (fanIn == 0 || fanOut == 0 || images == 0 || windows.grid() == 0) return;
-  const bool rows = fanIn == s.inChannels && !windows.overhangs() && s.outHeight == s.inHeight &&
-                    s.outWidth == s.inWidth && (s.inHeight == 1 || s.strideHeight == 1) &&
-                    (s.inWidth == 1 || s.strideWidth == 1);
+  const bool rows = windows.areRows();
   if (rows && windows.grid() == 1 && s.uses == 1) {
     grad_moment_dense({static_cast<grad_moment_dense_phi>(s.phi), s.samples, fanIn, fanOut, s.activations, s.deltas,
                        s.moment});

@@ -14,25 +14,43 @@ const float nan_ = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_l
 
 double phiOf(int phi, double g) { return phi == 0 ? std::fabs(g) : phi == 1 ? g * g : g; }
 
-/** Runs body(pixel of the image, pixel of the grid, tap) for all that meet; shapes as the three convolutions have them. */
-template <class Shape, class Body>
-void forMeetings(const Shape& s, int64_t images, Body body) {
+struct Shape {
+  int64_t samples, uses, inHeight, inWidth, inChannels, filterHeight, filterWidth, outChannels, stride, dilation, pad;
+  int64_t out(int64_t in, int64_t filter) const { return (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1; }
+};
+
+/** The depth axis that a 2-D shape is given for a 3-D convolution. */
+struct Depth {
+  int64_t in, filter, out, stride, dilation, pad;
+};
+const Depth none{1, 1, 1, 1, 1, 0};
+const Depth depths[] = {
+    {4, 3, 4, 1, 1, 1},  // same
+    {5, 2, 3, 2, 1, 0},  // strides
+    {6, 3, 2, 1, 2, 0},  // dilation
+    {1, 2, 7, 1, 1, 4},  // padding larger than the image
+    {2, 1, 2, 1, 1, 0},  // planes one by one
+    {2, 2, 3, 4294967295, 4294967295, 4294967294},  // places in memory that 64 bits do not hold
+};
+
+/** Runs body(pixel of the images, position of the grids, tap) for all that meet. */
+template <class Call, class Body>
+void forMeetings(const Call& s, const Depth& d, int64_t images, Body body) {
+  const int64_t area = s.outHeight * s.outWidth, window = s.filterHeight * s.filterWidth;
   for (int64_t image = 0; image < images; ++image) {
-    for (int64_t o = 0; o < s.outHeight * s.outWidth; ++o) {
-      for (int64_t tap = 0; tap < s.filterHeight * s.filterWidth; ++tap) {
-        const int64_t y = o / s.outWidth * s.strideHeight + tap / s.filterWidth * s.dilationHeight - s.padTop;
+    for (int64_t o = 0; o < d.out * area; ++o) {
+      for (int64_t tap = 0; tap < d.filter * window; ++tap) {
+        const int64_t oy = o % area / s.outWidth, tapY = tap % window / s.filterWidth;
+        const int64_t z = o / area * d.stride + tap / window * d.dilation - d.pad;
+        const int64_t y = oy * s.strideHeight + tapY * s.dilationHeight - s.padTop;
         const int64_t x = o % s.outWidth * s.strideWidth + tap % s.filterWidth * s.dilationWidth - s.padLeft;
-        if (y < 0 || y >= s.inHeight || x < 0 || x >= s.inWidth) continue;
-        body((image * s.inHeight + y) * s.inWidth + x, image * s.outHeight * s.outWidth + o, tap);
+        if (z < 0 || z >= d.in || y < 0 || y >= s.inHeight || x < 0 || x >= s.inWidth) continue;
+        body(((image * d.in + z) * s.inHeight + y) * s.inWidth + x, image * d.out * area + o, tap);
       }
     }
   }
 }
 
-struct Shape {
-  int64_t samples, uses, inHeight, inWidth, inChannels, filterHeight, filterWidth, outChannels, stride, dilation, pad;
-  int64_t out(int64_t in, int64_t filter) const { return (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1; }
-};
 const Shape shapes[] = {
     {3, 1, 7, 9, 3, 3, 3, 5, 1, 1, 0},   {2, 2, 10, 7, 5, 2, 3, 17, 1, 2, 1}, {2, 1, 9, 9, 16, 3, 3, 33, 2, 1, 1},
     {5, 3, 1, 1, 65, 1, 1, 63, 1, 1, 0}, {2, 1, 1, 300, 7, 1, 1, 9, 1, 1, 0}, {40, 1, 6, 6, 1, 5, 5, 8, 3, 1, 2},
@@ -54,19 +72,26 @@ void setGeometry(Call& c, const Shape& s) {
   c.padTop = c.padLeft = s.pad;
 }
 
-void testGradMoment(const InstructionSet& set, const Shape& shape, int phi, float oddDelta) {
+void testGradMoment(const InstructionSet& set, const Shape& shape, const Depth& depth, int phi, float oddDelta) {
   grad_moment_call s{};
   setGeometry(s, shape);
+  s.inDepth = depth.in;
+  s.filterDepth = depth.filter;
+  s.outDepth = depth.out;
+  s.strideDepth = depth.stride;
+  s.dilationDepth = depth.dilation;
+  s.padFront = depth.pad;
   s.phi = static_cast<grad_moment_phi>(phi);
   s.uses = shape.uses;
   s.fanOut = shape.outChannels;
-  const int64_t images = s.samples * s.uses, c = s.inChannels, q = s.fanOut, taps = s.filterHeight * s.filterWidth;
-  const Floats a = randomFloats(static_cast<size_t>(images * s.inHeight * s.inWidth * c));
-  Floats d = randomFloats(static_cast<size_t>(images * s.outHeight * s.outWidth * q));
+  const int64_t images = s.samples * s.uses, c = s.inChannels, q = s.fanOut;
+  const int64_t taps = s.filterDepth * s.filterHeight * s.filterWidth, grid = s.outDepth * s.outHeight * s.outWidth;
+  const Floats a = randomFloats(static_cast<size_t>(images * s.inDepth * s.inHeight * s.inWidth * c));
+  Floats d = randomFloats(static_cast<size_t>(images * grid * q));
   d[0] *= oddDelta;
   std::vector<double> g(static_cast<size_t>(s.samples * taps * c * q)), truth(static_cast<size_t>(taps * c * q), 0.25);
-  forMeetings(s, images, [&](int64_t pixel, int64_t o, int64_t tap) {
-    const int64_t b = o / (s.outHeight * s.outWidth * s.uses);
+  forMeetings(s, depth, images, [&](int64_t pixel, int64_t o, int64_t tap) {
+    const int64_t b = o / (grid * s.uses);
     for (int64_t i = 0; i < c; ++i) {
       for (int64_t j = 0; j < q; ++j) g[((b * taps + tap) * c + i) * q + j] += double(a[pixel * c + i]) * d[o * q + j];
     }
@@ -78,7 +103,8 @@ void testGradMoment(const InstructionSet& set, const Shape& shape, int phi, floa
   s.moment = moment.data();
   setThreadCount(1);
   set.grad_moment(s);
-  const std::string name = std::string(set.name) + " grad_moment phi " + std::to_string(phi);
+  const std::string name = std::string(set.name) + " grad_moment phi " + std::to_string(phi) + ", depth " +
+                           std::to_string(s.inDepth) + " to " + std::to_string(s.outDepth);
   checkNear(moment, truth, phi == 1 ? 1e-3 : 1e-4, name);
   s.moment = again.data();
   setThreadCount(3);
@@ -99,7 +125,7 @@ void testConvolutions(const InstructionSet& set, const Shape& shape, float oddWe
   w[0] *= oddWeight;
   const Floats delta = randomFloats(static_cast<size_t>(grid * q));
   std::vector<double> forward(static_cast<size_t>(grid * q)), backward(x.size());
-  forMeetings(s, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
+  forMeetings(s, none, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
     for (int64_t i = 0; i < c; ++i) {
       for (int64_t j = 0; j < q; ++j) {
         const double weight = w[(tap * c + i) * q + j];
@@ -165,6 +191,13 @@ void testByHand(const InstructionSet& set) {
   Floats sums(2, 0);
   set.grad_moment_sum({grad_moment_sum_phi::abs, 2, 2, 2, 0, nullptr, deltas.data(), sums.data()});
   checkEqual(sums, {14, 8}, name + " grad_moment_sum by hand");
+
+  // Three planes of one pixel, a filter of two planes, one absent plane before: d0 meets (-, 1), d1 (1, -2), d2 (-2, 3).
+  const Floats planes{1, -2, 3}, depthDeltas{1, 10, 100};
+  Floats through(2, 1);
+  set.grad_moment({grad_moment_phi::abs, 1, 1, 3, 1, 1, 1, 2, 1, 1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, planes.data(),
+                   depthDeltas.data(), through.data()});
+  checkEqual(through, {191, 282}, name + " grad_moment by hand, along the depth");
 
   // A row of three pixels, a filter of two taps, two filters for the one channel.
   const Floats pixels{1, -2, 3}, pairs{1, 10, 2, 20};
@@ -256,8 +289,12 @@ int main() {
     testByHand(set);
     testBackendByHand(set);
     for (const Shape& shape : shapes) {
-      for (int phi = 0; phi < 3; ++phi) testGradMoment(set, shape, phi, 1);
-      testGradMoment(set, shape, 0, inf);
+      for (int phi = 0; phi < 3; ++phi) testGradMoment(set, shape, none, phi, 1);
+      testGradMoment(set, shape, none, 0, inf);
+      for (const Depth& depth : depths) {
+        testGradMoment(set, shape, depth, 0, 1);
+        testGradMoment(set, shape, depth, 0, inf);
+      }
       testConvolutions(set, shape, 1);
       testConvolutions(set, shape, inf);
     }

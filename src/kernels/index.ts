@@ -3,6 +3,14 @@ export {EngramError, type ErrorCode} from '../errors.js';
 export type {Buffers, Engine, EngineName, HostArray, HostInput} from './engine.js';
 export {hostEngine} from './host.js';
 export {referenceEngine} from './reference/engine.js';
-export {type BufferName, type KernelName, type KernelSpec, kernelNames, type Params, table} from './table.js';
+export {
+  type BufferName,
+  flatDepth,
+  type KernelName,
+  type KernelSpec,
+  kernelNames,
+  type Params,
+  table,
+} from './table.js';
 export {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 export {runOnArrays} from './webgpu-arrays.js';

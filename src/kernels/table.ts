@@ -59,33 +59,41 @@ const phi = choice('abs', 'square', 'identity');
 
 export const table = {
   grad_moment: {
-    does: 'M += Σ_b φ(Σ_l A·D); A gathered as convolution patches, or rows (a 1x1 filter)',
+    does: 'M += Σ_b φ(Σ_l A·D); A gathered as patches of a 3-D convolution; depth 1 for 2-D, also height 1 for 1-D and rows',
     params: {
       phi,
       samples: size('samples'),
       uses: size('uses of the weight, laid along l'),
+      inDepth: size('pixels'),
       inHeight: size('pixels'),
       inWidth: size('pixels'),
       inChannels: size('channels'),
+      filterDepth: size('pixels'),
       filterHeight: size('pixels'),
       filterWidth: size('pixels'),
+      outDepth: size('pixels'),
       outHeight: size('pixels'),
       outWidth: size('pixels'),
       fanOut: size('channels'),
+      strideDepth: size('pixels'),
       strideHeight: size('pixels'),
       strideWidth: size('pixels'),
+      dilationDepth: size('pixels'),
       dilationHeight: size('pixels'),
       dilationWidth: size('pixels'),
+      padFront: size('pixels'),
       padTop: size('pixels'),
       padLeft: size('pixels'),
     },
     buffers: {
-      activations: f32('read', 'samples', 'uses', 'inHeight', 'inWidth', 'inChannels'),
-      deltas: f32('read', 'samples', 'uses', 'outHeight', 'outWidth', 'fanOut'),
-      moment: f32('read_write', 'filterHeight', 'filterWidth', 'inChannels', 'fanOut'),
+      activations: f32('read', 'samples', 'uses', 'inDepth', 'inHeight', 'inWidth', 'inChannels'),
+      deltas: f32('read', 'samples', 'uses', 'outDepth', 'outHeight', 'outWidth', 'fanOut'),
+      moment: f32('read_write', 'filterDepth', 'filterHeight', 'filterWidth', 'inChannels', 'fanOut'),
     },
     flops: (s) =>
-      2 * s.samples * s.uses * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.inChannels * s.fanOut,
+      2 *
+      (s.samples * s.uses * s.outDepth * s.outHeight * s.outWidth) *
+      (s.filterDepth * s.filterHeight * s.filterWidth * s.inChannels * s.fanOut),
   },
   grad_moment_dense: {
     does: 'the L = 1 case: M += φ(A)ᵀ φ(D), one matrix product',
@@ -245,6 +253,16 @@ export type Params<K extends KernelName> = {
     ? V
     : number;
 };
+
+/** The depth axis of `grad_moment` for rows and for 1-D and 2-D convolutions. */
+export const flatDepth = {
+  inDepth: 1,
+  filterDepth: 1,
+  outDepth: 1,
+  strideDepth: 1,
+  dilationDepth: 1,
+  padFront: 0,
+} as const satisfies Partial<Params<'grad_moment'>>;
 
 /** Names of a kernel's buffers, all or those of one access. */
 export type BufferName<K extends KernelName, A extends Access = Access> = {

@@ -72,8 +72,8 @@ export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLim
   const c = constants;
   switch (kernel) {
     case 'grad_moment': {
-      const fanIn = c.filterHeight * c.filterWidth * c.inChannels;
-      const positions = c.uses * c.outHeight * c.outWidth;
+      const fanIn = c.filterDepth * c.filterHeight * c.filterWidth * c.inChannels;
+      const positions = c.uses * c.outDepth * c.outHeight * c.outWidth;
       const vectorA = c.inChannels % 4 === 0;
       return momentPlan(kernel, c, limits, {fanIn, positions, vectorA});
     }

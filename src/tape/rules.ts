@@ -5,6 +5,7 @@
  * lie that way is not provable from shapes (a time-major network has the same ones): the certificate checks it.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import {flatDepth} from '../kernels/table.js';
 import {type Deferral, isStack, type Origin} from './deferred.js';
 import type {Layout} from './layout.js';
 import {keepUse, type Use} from './use.js';
@@ -128,7 +129,7 @@ function convolution({kernel, inputs, attrs}: Origin, samples: number, depthwise
     const operands = {activations, deltas, layout: null, gradient: {kernel, attrs}};
     return depthwise
       ? {kind: 'depthwise convolution', geometry: {...geometry, multiplier: fanOut / inChannels}, ...operands}
-      : {kind: 'convolution', geometry: {...geometry, fanOut}, ...operands};
+      : {kind: 'convolution', geometry: {...flatDepth, ...geometry, fanOut}, ...operands};
   });
 }
 

@@ -1,6 +1,6 @@
 /** One use of a parameter in the network: what of it meets which data, sample by sample. */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Params} from '../kernels/table.js';
+import {flatDepth, type Params} from '../kernels/table.js';
 import type {Matrix} from './layout.js';
 import {engine, type KernelAttrs} from './tfjs.js';
 
@@ -10,6 +10,7 @@ export type Geometry = Omit<Params<'grad_moment'>, 'phi' | 'samples' | 'uses'>;
 /** Rows as a convolution: a column of `positions` pixels under a 1x1 filter. */
 export function rowsGeometry(positions: number, fanIn: number, fanOut: number): Geometry {
   return {
+    ...flatDepth,
     inHeight: positions,
     inWidth: 1,
     inChannels: fanIn,

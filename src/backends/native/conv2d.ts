@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {packParams} from '../../kernels/check.js';
 import {callAddon} from '../../kernels/native.js';
-import {kernelNames} from '../../kernels/table.js';
+import {flatDepth, kernelNames} from '../../kernels/table.js';
 import {
   type Call,
   type FusedAttributes,
@@ -82,7 +82,7 @@ function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterSh
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropFilter', call);
   const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
   const gradient = backend.allocate(attrs.filterShape).fill(0);
-  const params = packParams('grad_moment', {phi: 'identity', uses: 1, fanOut, ...sizes});
+  const params = packParams('grad_moment', {phi: 'identity', uses: 1, ...flatDepth, fanOut, ...sizes});
   const buffers = [valuesOf(backend, x), valuesOf(backend, dy), gradient];
   callAddon(() => backend.addon.run(kernelNames.indexOf('grad_moment'), params, buffers));
   return backend.wrap(gradient, attrs.filterShape);
