@@ -60,10 +60,15 @@ const oneSided = ['before', 'after'].flatMap((end) =>
     return volume([2, 1, 4, 8], ...(axes as [Axis, Axis, Axis]));
   }),
 );
+/** All but a 2-D convolution: a depth of 1, but for one parameter. */
+const almostFlat = [{in: 2, stride: 2}, {filter: 2, after: 1}, {after: 2}, {before: 1, stride: 2}].map((odd) =>
+  volume([2, 1, 3, 4], {in: 1, filter: 1, ...odd}, same, valid),
+);
 
 export const volumes: readonly Volume[] = [
   volume([3, 1, 3, 5], same, {...same, in: 5}, {...same, in: 6}),
   ...oneSided,
+  ...almostFlat,
   // Strides; dilation; both.
   volume([2, 2, 5, 17], {in: 7, filter: 3, stride: 2}, {...same, stride: 3}, {in: 9, filter: 4, stride: 2, before: 1}),
   volume([2, 1, 16, 33], {in: 7, filter: 3, dilation: 2, before: 1}, {...same, dilation: 2}, {...valid, dilation: 2}),
