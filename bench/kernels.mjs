@@ -45,6 +45,7 @@ const scalars = {
   epsilon: 1e-7,
   correction1: 0.1,
   correction2: 0.001,
+  weightDecay: 0,
   lambda: 1,
 };
 const step = (rule, slotCount) => ({

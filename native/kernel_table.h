@@ -143,6 +143,7 @@ struct penalized_step_call {
   double epsilon;
   double correction1;
   double correction2;
+  double weightDecay;
   double lambda;
   const float* theta;
   const float* gradient;
@@ -429,6 +430,7 @@ constexpr ParamRow penalized_step_params[] = {
     {"epsilon", "a number (Adam epsilon)", ParamRow::scalar, 0},
     {"correction1", "a number (1 - beta1^t)", ParamRow::scalar, 0},
     {"correction2", "a number (1 - beta2^t)", ParamRow::scalar, 0},
+    {"weightDecay", "a number (share of theta that a step at learning rate 1 takes away)", ParamRow::scalar, 0},
     {"lambda", "a number (penalty strength)", ParamRow::scalar, 0},
 };
 constexpr BufferRow penalized_step_buffers[] = {
@@ -461,7 +463,7 @@ constexpr Row kernelRows[] = {
     {"count_nonfinite", 1, count_nonfinite_params, 2, count_nonfinite_buffers, 0, nullptr},
     {"fold", 1, fold_params, 3, fold_buffers, 0, nullptr},
     {"merge", 4, merge_params, 3, merge_buffers, 0, nullptr},
-    {"penalized_step", 14, penalized_step_params, 6, penalized_step_buffers, 0, nullptr},
+    {"penalized_step", 15, penalized_step_params, 6, penalized_step_buffers, 0, nullptr},
     {"penalty_value", 2, penalty_value_params, 4, penalty_value_buffers, 0, nullptr},
 };
 
@@ -749,6 +751,7 @@ static inline penalized_step_call read_penalized_step(const double* p, void* con
       p[11],
       p[12],
       p[13],
+      p[14],
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),

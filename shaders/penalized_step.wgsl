@@ -1,9 +1,11 @@
 // One optimizer step on theta with the penalty lambda * sum Omega (theta - theta*)^2 inside; the operations and their
 // order are those of src/kernels/reference/penalized_step.ts.
 //
+// Weight decay is decoupled: the optimizer's update starts from (1 - learningRate * weightDecay) theta.
 // explicit:  g += 2 lambda Omega (theta - theta*), then the optimizer's update.
-// proximal:  the update on the task gradient alone gives theta'; then theta' -= (theta' - theta*) * k/(1+k) with
-//            k = min(2 eta lambda Omega, 1e30) and eta the steady-state step per unit of gradient.
+// proximal:  the update on the task gradient alone, decay included, gives theta'; then
+//            theta' -= (theta' - theta*) * k/(1+k) with k = min(2 eta lambda Omega, 1e30) and eta the steady-state step
+//            per unit of gradient.
 
 override rule: u32; // 0 sgd, 1 momentum, 2 adam
 override penalty: u32; // 0 explicit, 1 proximal
@@ -23,11 +25,13 @@ struct Scalars {
   epsilon: f32,
   correction1: f32,
   correction2: f32,
+  weightDecay: f32,
   lambda: f32,
   // Differences from 1 are taken in float64 by the plan: 1 - 0.999 is off by 5e-5 in 32 bits.
   rest1: f32, // 1 - beta1
   rest2: f32, // 1 - beta2
   steadyStep: f32, // learningRate, or learningRate / (1 - momentum)
+  kept: f32, // 1 - learningRate * weightDecay
 }
 
 @group(0) @binding(0) var<storage, read> theta: array<f32>;
@@ -58,22 +62,23 @@ fn main(
     g += (twoLambda * importance[i]) * (old - anchor[i]);
   }
 
+  let start = scalars.kept * old;
   var updated = 0.0;
   var eta = scalars.steadyStep;
   if (rule == 0u) {
-    updated = step * g + old;
+    updated = step * g + start;
   } else if (rule == 1u) {
     let velocity = scalars.momentum * slots[i] + g;
     slots[i] = velocity;
     let direction = select(velocity, g + velocity * scalars.momentum, nesterov == 1u);
-    updated = step * direction + old;
+    updated = step * direction + start;
   } else {
     let m = slots[i] * scalars.beta1 + g * scalars.rest1;
     let v = slots[size + i] * scalars.beta2 + (g * g) * scalars.rest2;
     slots[i] = m;
     slots[size + i] = v;
     let scale = sqrt(v / scalars.correction2) + scalars.epsilon;
-    updated = ((m / scalars.correction1) / scale) * step + old;
+    updated = ((m / scalars.correction1) / scale) * step + start;
     eta = scalars.steadyStep / scale;
   }
 

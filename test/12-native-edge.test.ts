@@ -117,7 +117,8 @@ describeAddon('the edge of the addon', () => {
   it('refuses an optimizer without the slots it needs', () => {
     const params = {
       ...{rule: 'adam' as const, penalty: 'proximal' as const, size: 0, penalized: 0, slotCount: 0, nesterov: 0},
-      ...{learningRate: 1, momentum: 0, beta1: 0, beta2: 0, epsilon: 0, correction1: 1, correction2: 1, lambda: 0},
+      ...{learningRate: 1, momentum: 0, beta1: 0, beta2: 0, epsilon: 0, correction1: 1, correction2: 1, weightDecay: 0},
+      lambda: 0,
     };
     const buffers = {
       ...{theta: f32(0), gradient: f32(0), importance: f32(0), anchor: f32(0), slots: f32(0), next: f32(0)},

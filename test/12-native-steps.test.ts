@@ -1,6 +1,7 @@
 /** The elementwise kernels of the addon: bit for bit the reference, and so bit for bit TensorFlow.js' own optimizers. */
 import * as tf from '@tensorflow/tfjs';
 import {afterAll, expect, it} from 'vitest';
+import {AdamW} from '../dist/index.js';
 import type {Params} from '../dist/kernels/table.js';
 import {
   type Arrays,
@@ -47,6 +48,7 @@ const step = (size: number, options: Partial<Params<'penalized_step'>>): Params<
   epsilon: 1e-7,
   correction1: 0.1,
   correction2: 0.001,
+  weightDecay: 0,
   lambda: 3.7,
   ...options,
 });
@@ -56,6 +58,7 @@ const rules: Partial<Params<'penalized_step'>>[] = [
   {rule: 'momentum', slotCount: 1, nesterov: 1},
   {rule: 'adam', slotCount: 2},
 ];
+const decays = [0, 0.3, -2, 1e30];
 
 describeAddon.each(setups)('steps and sums on %s with %i threads', (set, threads) => {
   it('penalized_step is the reference bit for bit', () => {
@@ -63,8 +66,8 @@ describeAddon.each(setups)('steps and sums on %s with %i threads', (set, threads
     for (const size of sizes) {
       for (const rule of rules) {
         for (const penalty of ['explicit', 'proximal'] as const) {
-          for (const penalized of [0, 1]) {
-            const params = step(size, {...rule, penalty, penalized});
+          for (const [penalized, weightDecay] of [0, 1].flatMap((p) => decays.map((decay) => [p, decay]))) {
+            const params = step(size, {...rule, penalty, penalized, weightDecay});
             const arrays = {
               theta: oddArray(size, 1),
               gradient: oddArray(size, 2),
@@ -130,7 +133,7 @@ describeAddon.each(setups)('steps and sums on %s with %i threads', (set, threads
 });
 
 describeAddon('a step without penalty', () => {
-  it('is that of tf.train.sgd, momentum and adam bit for bit, over ten steps', async () => {
+  it('is that of tf.train.sgd, momentum, adam and of AdamW bit for bit, over ten steps', async () => {
     useDefaults();
     await tf.setBackend('cpu');
     const size = 1000;
@@ -139,6 +142,7 @@ describeAddon('a step without penalty', () => {
       [{rule: 'momentum', slotCount: 1}, () => tf.train.momentum(0.0123, 0.9)],
       [{rule: 'momentum', slotCount: 1, nesterov: 1}, () => tf.train.momentum(0.0123, 0.9, true)],
       [{rule: 'adam', slotCount: 2}, () => tf.train.adam(0.0123)],
+      [{rule: 'adam', slotCount: 2, weightDecay: 0.3}, () => new AdamW(0.0123, 0.3)],
     ];
     for (const [rule, make] of optimizers) {
       const optimizer = make();

@@ -105,6 +105,7 @@ describeGpu('the other kernels on the GPU', () => {
       size: [0, 1, 65, 256],
       lambda: [0, 3, 1e6],
       learningRate: [0.01, 0.5],
+      weightDecay: [0, 0.3],
       kind: ['normal', 'zeros'],
     } as const);
     for (const {kind, ...options} of table) {

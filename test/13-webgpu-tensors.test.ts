@@ -125,6 +125,7 @@ describeGpu('kernels on webgpu tensors', () => {
       epsilon: 0,
       correction1: 1,
       correction2: 1,
+      weightDecay: 0,
       lambda: 0,
     } as const;
     for (let i = 0; i < 3; i++) {

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {afterEach, expect, it} from 'vitest';
 import {Memory} from '../dist/memory/memory.js';
+import {AdamW} from '../dist/optimizers/adamw.js';
 import {AdditiveOptimizer} from '../dist/optimizers/additive.js';
 import {FusedOptimizer, fusedRule} from '../dist/optimizers/fused.js';
 import {describeEngine, engineName} from './engine.js';
@@ -12,6 +13,7 @@ const bases: Record<string, () => tf.Optimizer> = {
   nesterov: () => tf.train.momentum(0.02, 0.8, true),
   adam: () => tf.train.adam(0.02),
 };
+const withDecay = {...bases, adamw: () => new AdamW(0.02, 0.3)};
 
 const used: (tf.Tensor | {dispose(): void})[] = [];
 afterEach(() => {
@@ -57,7 +59,9 @@ describeEngine(`penalized steps on ${engineName}`, () => {
           expect(Math.abs(reached[i] - value), `${step}, ${i}`).toBeLessThan(1e-4);
       }
     });
+  }
 
+  for (const [name, base] of Object.entries(withDecay)) {
     it(`${name}: a proximal step stays finite and near the anchor at lambda 1e6, where an explicit one explodes`, async () => {
       const run = async (step: 'explicit' | 'proximal') => {
         const theta = own(tf.variable(tf.tensor1d([0.5, -0.5])));
@@ -73,7 +77,7 @@ describeEngine(`penalized steps on ${engineName}`, () => {
       if (name === 'sgd') expect(Math.abs((await run('explicit'))[0])).not.toBeLessThan(10);
     });
 
-    it(`${name}: with lambda 0 it is the step without penalty bit for bit, and tf.train's own`, async () => {
+    it(`${name}: with lambda 0 it is the step without penalty bit for bit, and the base's own`, async () => {
       const values = Float32Array.from({length: 37}, (_, i) => Math.sin(i * 1.7) * 2);
       const goal = own(tf.tensor1d(Float32Array.from({length: 37}, (_, i) => Math.cos(i))));
       const train = async (make: (theta: tf.Variable) => tf.Optimizer) => {
@@ -97,6 +101,41 @@ describeEngine(`penalized steps on ${engineName}`, () => {
       }
     });
   }
+
+  it.each(['explicit', 'proximal'] as const)(
+    'AdamW, %s: the whole step decays, then the memory pulls',
+    async (step) => {
+      const [start, anchor, omega] = [
+        [1, -2, 0.5, 3],
+        [0.5, -1, 2, 3],
+        [0.5, 0, 2, 1e-3],
+      ];
+      const [rate, decay, beta1, beta2, epsilon, lambda] = [0.02, 0.3, 0.9, 0.999, 1e-7, 1.5];
+      const expected = start.map((value, i) => {
+        let [theta, m, v] = [value, 0, 0];
+        for (let t = 1; t <= 10; t++) {
+          const slope = 2 * lambda * omega[i];
+          const g = 2 * (theta - 1) + (step === 'explicit' ? slope * (theta - anchor[i]) : 0);
+          m = beta1 * m + (1 - beta1) * g;
+          v = beta2 * v + (1 - beta2) * g * g;
+          const eta = rate / (Math.sqrt(v / (1 - beta2 ** t)) + epsilon);
+          theta = (1 - rate * decay) * theta - (eta * m) / (1 - beta1 ** t);
+          const k = step === 'proximal' ? eta * slope : 0;
+          theta -= (theta - anchor[i]) * (k / (1 + k));
+        }
+        return theta;
+      });
+      const theta = own(tf.variable(tf.tensor1d(anchor)));
+      const memory = memoryOf(theta, omega);
+      theta.assign(own(tf.tensor1d(start)));
+      const optimizer = fused(new AdamW(rate, decay, beta1, beta2, epsilon), memory, lambda, step);
+      const loss = () => tf.sum(tf.square(tf.sub(theta, 1))) as tf.Scalar;
+      const {numTensors} = tf.memory();
+      for (let i = 0; i < 10; i++) optimizer.minimize(loss, false, [theta]);
+      expect(tf.memory().numTensors).toBe(numTensors);
+      for (const [i, value] of (await theta.data()).entries()) expect(Math.abs(value - expected[i])).toBeLessThan(1e-5);
+    },
+  );
 
   it('works around any other optimizer by adding the gradient of the penalty', async () => {
     const theta = own(tf.variable(tf.tensor1d([0.3, -0.2])));

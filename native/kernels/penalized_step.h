@@ -10,7 +10,7 @@ enum class Pull { none, explicit_, proximal };
 
 /** The step's constants, rounded once. */
 struct StepConstants {
-  float step, momentum, beta1, beta2, rest1, rest2, epsilon, correction1, correction2, twoLambda, steadyStep;
+  float step, momentum, beta1, beta2, rest1, rest2, epsilon, correction1, correction2, kept, twoLambda, steadyStep;
 };
 
 template <penalized_step_rule rule, Pull pull, bool nesterov>
@@ -24,21 +24,22 @@ static void stepRange(const penalized_step_call& s, const StepConstants& constan
   for (int64_t i = from; i < to; ++i) {
     float g = gradient[i];
     if (pull == Pull::explicit_) g = g + (c.twoLambda * importance[i]) * (theta[i] - anchor[i]);
+    const float start = c.kept * theta[i];  // what weight decay leaves; all of it without
     float updated, eta = c.steadyStep;
     if (rule == penalized_step_rule::sgd) {
-      updated = c.step * g + theta[i];
+      updated = c.step * g + start;
     } else if (rule == penalized_step_rule::momentum) {
       const float velocity = c.momentum * first[i] + g;
       first[i] = velocity;
       const float direction = nesterov ? g + velocity * c.momentum : velocity;
-      updated = c.step * direction + theta[i];
+      updated = c.step * direction + start;
     } else {
       const float m = first[i] * c.beta1 + g * c.rest1;
       const float v = second[i] * c.beta2 + (g * g) * c.rest2;
       first[i] = m;
       second[i] = v;
       const float scale = __builtin_sqrtf(v / c.correction2) + c.epsilon;
-      updated = ((m / c.correction1) / scale) * c.step + theta[i];
+      updated = ((m / c.correction1) / scale) * c.step + start;
       eta = c.steadyStep / scale;
     }
     if (pull == Pull::proximal) {
@@ -77,6 +78,7 @@ static inline void penalized_step(const penalized_step_call& s) {
                                 f32(s.epsilon),
                                 f32(s.correction1),
                                 f32(s.correction2),
+                                f32(1 - s.learningRate * s.weightDecay),
                                 f32(2 * s.lambda),
                                 f32(momentum ? s.learningRate / (1 - s.momentum) : s.learningRate)};
   const StepRange range = !s.penalized ? stepOf<Pull::none>(s.rule, s.nesterov)

@@ -251,6 +251,15 @@ void testByHand(const InstructionSet& set) {
   step.next = next.data();
   set.penalized_step(step);
   checkEqual(next, {0, 3}, name + " proximal step: free without importance, held to the anchor by much of it");
+  step.weightDecay = 0.5;
+  set.penalized_step(step);
+  checkEqual(next, {-0.25, 3}, name + " proximal step: weight decay moves what is free, not what is held");
+  step.penalty = penalized_step_penalty::explicit_;
+  step.lambda = 0.25;
+  const Floats held{2, 0};
+  step.importance = held.data();
+  set.penalized_step(step);  // the first: g = 2 + 2 * 0.25 * 2 * (1 - 7), the penalty's slope at theta, not at 0.75 theta
+  checkEqual(next, {2.75, -0.25}, name + " explicit step with weight decay");
 
   const Floats one{1, 2};
   set.penalty_value({2, 0.5, theta.data(), one.data(), anchor.data(), value.data()});

@@ -200,7 +200,7 @@ export const table = {
     flops: (s) => 3 * s.size,
   },
   penalized_step: {
-    does: 'one SGD, momentum or Adam step with the Ω-weighted penalty inside, explicit or proximal',
+    does: 'one SGD, momentum, Adam or AdamW step with the Ω-weighted penalty inside, explicit or proximal',
     params: {
       rule: choice('sgd', 'momentum', 'adam'),
       penalty: choice('explicit', 'proximal'),
@@ -215,6 +215,7 @@ export const table = {
       epsilon: scalar('Adam epsilon'),
       correction1: scalar('1 - beta1^t'),
       correction2: scalar('1 - beta2^t'),
+      weightDecay: scalar('share of theta that a step at learning rate 1 takes away'),
       lambda: scalar('penalty strength'),
     },
     buffers: {
@@ -225,7 +226,7 @@ export const table = {
       slots: f32('read_write', 'slotCount', 'size'),
       next: f32('write', 'size'),
     },
-    flops: (s) => (4 + 6 * s.penalized + 5 * s.slotCount) * s.size,
+    flops: (s) => (5 + 6 * s.penalized + 5 * s.slotCount) * s.size,
   },
   penalty_value: {
     does: 'λ Σ Ω (θ - θ*)²',

@@ -52,7 +52,7 @@ export function scalarValues<K extends KernelName>(kernel: K, params: Params<K>)
   if (kernel === 'penalized_step') {
     const p = params as Params<'penalized_step'>;
     const steadyStep = p.rule === 'momentum' ? p.learningRate / (1 - p.momentum) : p.learningRate;
-    values.push(1 - p.beta1, 1 - p.beta2, steadyStep);
+    values.push(1 - p.beta1, 1 - p.beta2, steadyStep, 1 - p.learningRate * p.weightDecay);
   }
   return values;
 }

@@ -153,7 +153,7 @@ export class MemoryAwareSynapses {
   /**
    * An optimizer for `model.compile` or `minimize` that trains like `base` and holds what is important.
    *
-   * SGD, momentum and Adam become one fused kernel; any other base gets the penalty's gradient added to the task's.
+   * SGD, momentum, Adam and AdamW become one fused kernel; any other base gets the penalty's gradient added to the task's.
    * The base's learning rate is read at every step, so schedules on it keep working. The optimizer of a model that
    * was loaded with it is given this memory and returned.
    *

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /**
  * theta <- (1 - learningRate * weightDecay) theta, then Adam's step on the task gradient: PyTorch's AdamW. It works by
- * itself, and as base of `mas.optimizer`, where the memory pulls after the decay: what is held firmly does not shrink.
+ * itself, and as base of `mas.optimizer`, whose kernel makes the same step, bit for bit on the CPU engines where nothing
+ * is held. The memory pulls after the decay: what is held firmly does not shrink.
  */
 export class AdamW extends tf.AdamOptimizer {
   static override get className(): string {
@@ -35,7 +36,7 @@ export class AdamW extends tf.AdamOptimizer {
       : Object.keys(gradients).filter((name) => gradients[name] != null);
     for (const name of reached) {
       const theta: tf.Variable = tf.engine().registeredVariables[name];
-      tf.tidy(() => theta.assign(decayed(theta, this.learningRate, this.weightDecay)));
+      tf.tidy(() => theta.assign(tf.mul(theta, 1 - this.learningRate * this.weightDecay)));
     }
     super.applyGradients(gradients as {name: string; tensor: tf.Tensor}[]);
   }
@@ -43,11 +44,6 @@ export class AdamW extends tf.AdamOptimizer {
   override getConfig(): tf.serialization.ConfigDict {
     return {...super.getConfig(), weightDecay: this.weightDecay};
   }
-}
-
-/** (1 - learningRate * weightDecay) theta, as a new tensor. */
-export function decayed(theta: tf.Tensor, learningRate: number, weightDecay: number): tf.Tensor {
-  return tf.mul(theta, 1 - learningRate * weightDecay);
 }
 
 tf.serialization.registerClass(

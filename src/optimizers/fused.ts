@@ -4,7 +4,6 @@ import {EngramError} from '../errors.js';
 import type {Params} from '../kernels/table.js';
 import {tensorEngine} from '../kernels/tensors.js';
 import type {Memory} from '../memory/memory.js';
-import {decayed} from './adamw.js';
 import {
   baseOf,
   type NamedGradient,
@@ -94,8 +93,6 @@ export class FusedOptimizer extends PenalizedOptimizer {
     for (const {name, tensor: gradient} of present) {
       const theta = variableOf(name);
       const held = options.lambda === 0 ? undefined : memory.get(name);
-      // Before the step, so that the pull towards the anchor has the last word.
-      const start = weightDecay === 0 ? theta : decayed(theta, learningRate, weightDecay);
       const {next} = engine.run(
         'penalized_step',
         {
@@ -112,10 +109,11 @@ export class FusedOptimizer extends PenalizedOptimizer {
           epsilon,
           correction1: fround(1 - this.powers.beta1),
           correction2: fround(1 - this.powers.beta2),
+          weightDecay,
           lambda: options.lambda,
         },
         {
-          theta: start,
+          theta,
           gradient,
           importance: held?.importance ?? null,
           anchor: held?.anchor ?? null,
@@ -125,7 +123,6 @@ export class FusedOptimizer extends PenalizedOptimizer {
       );
       theta.assign(next);
       next.dispose();
-      if (start !== theta) start.dispose();
     }
     this.powers = {
       beta1: fround(this.powers.beta1 * fround(beta1)),
