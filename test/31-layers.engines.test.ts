@@ -75,6 +75,12 @@ const kinds: Record<string, (draw: Draw) => Network> = {
     const config = {filters: draw(1, 9), kernelSize, strides: draw(1, 2), padding: paddings[draw(0, 1)]};
     return layers(normal(samplesInAll, ...inputShape), tf.layers.conv2d({...config, inputShape, activation: 'relu'}));
   },
+  Conv3D: (draw) => {
+    const inputShape = [draw(2, 5), draw(2, 5), draw(2, 5), draw(1, 4)];
+    const kernelSize: [number, number, number] = [draw(1, 2), draw(1, 2), draw(1, 2)];
+    const config = {filters: draw(1, 5), kernelSize, strides: draw(1, 2), padding: paddings[draw(0, 1)]};
+    return layers(normal(samplesInAll, ...inputShape), tf.layers.conv3d({...config, inputShape, activation: 'relu'}));
+  },
   Conv2DTranspose: (draw) => {
     const inputShape = [draw(2, 4), draw(2, 4), draw(1, 4)];
     const config = {filters: draw(1, 4), kernelSize: draw(1, 3), strides: draw(1, 2), padding: paddings[draw(0, 1)]};

@@ -9,6 +9,7 @@ import {
   type ConvolutionUse,
   type DepthwiseUse,
   disposeUse,
+  type Geometry,
   type LookupUse,
   type MatrixUse,
   rowsGeometry,
@@ -92,9 +93,35 @@ function matrixProducts(uses: readonly MatrixUse[], samples: number, times: stri
 function convolutions(uses: readonly ConvolutionUse[], samples: number, times: string): OperandRecord | undefined {
   const stacked = stack(uses);
   if (!stacked) return undefined;
-  const {geometry, count, activations, deltas} = stacked;
+  const {count, deltas} = stacked;
+  const {geometry, activations} = cropped(stacked);
   const params = {samples, uses: count, ...geometry};
   return {kernel: 'grad_moment', params, activations, deltas, rule: `convolution${times}`};
+}
+
+/**
+ * Without what lies before the first window. In three dimensions tfjs pads `same` by a negative number where windows are
+ * further apart than they are long: it passes over the first pixels.
+ */
+function cropped({geometry, activations}: {geometry: Geometry; activations: tf.Tensor}) {
+  const {padFront, padTop, padLeft, inDepth, inHeight, inWidth} = geometry;
+  const [front, top, left] = [padFront, padTop, padLeft].map((pad) => Math.max(-pad, 0));
+  if (front + top + left === 0) return {geometry, activations};
+  const {inChannels} = geometry;
+  const images = tf.reshape(activations, [-1, inDepth, inHeight, inWidth, inChannels]);
+  const kept = tf.slice(images, [0, front, top, left, 0]);
+  return {
+    geometry: {
+      ...geometry,
+      inDepth: inDepth - front,
+      inHeight: inHeight - top,
+      inWidth: inWidth - left,
+      padFront: padFront + front,
+      padTop: padTop + top,
+      padLeft: padLeft + left,
+    },
+    activations: tf.reshape(kept, [...activations.shape.slice(0, 2), ...kept.shape.slice(1)]),
+  };
 }
 
 function depthwiseConvolutions(

@@ -39,6 +39,8 @@ const resultShape: Readonly<Record<string, (inputs: Inputs, attrs: Attrs) => Sha
   Conv2DBackpropFilter: (_, {filterShape}) => filterShape as number[],
   // The gradient of a network's own input is asked for and never used; its value is made only on demand.
   Conv2DBackpropInput: (_, {inputShape}) => inputShape as number[],
+  Conv3DBackpropFilterV2: (_, {filterShape}) => filterShape as number[],
+  Conv3DBackpropInputV2: (_, {inputShape}) => inputShape as number[],
   DepthwiseConv2dNativeBackpropFilter: (_, {filterShape}) => filterShape as number[],
   DepthwiseConv2dNativeBackpropInput: (_, {inputShape}) => inputShape as number[],
   UnsortedSegmentSum: ({x}, {numSegments}) => [numSegments as number, ...x.shape.slice(1)],

@@ -21,7 +21,7 @@ export function placeUse(use: Use, part: Part | null): Use | undefined {
     }
     case 'convolution': {
       const {geometry, deltas} = use;
-      const fanIn = geometry.filterHeight * geometry.filterWidth * geometry.inChannels;
+      const fanIn = geometry.filterDepth * geometry.filterHeight * geometry.filterWidth * geometry.inChannels;
       if (fanIn !== outer) return undefined;
       const whole = {...geometry, fanOut: before + geometry.fanOut + after};
       return keepUse(() => ({...cloneUse(use), geometry: whole, deltas: padLast(deltas, before, after)}));
@@ -41,5 +41,11 @@ export function placeUse(use: Use, part: Part | null): Use | undefined {
 }
 
 function padLast(x: tf.Tensor, before: number, after: number): tf.Tensor {
-  return tf.pad(x, [...x.shape.slice(1).map((): [number, number] => [0, 0]), [before, after]]);
+  const last = x.shape.at(-1)!;
+  const rows = tf.reshape(x, [-1, last]) as tf.Tensor2D; // GPU backends pad no more than four axes
+  const padded = tf.pad2d(rows, [
+    [0, 0],
+    [before, after],
+  ]);
+  return tf.reshape(padded, [...x.shape.slice(0, -1), before + last + after]);
 }

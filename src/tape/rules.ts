@@ -27,6 +27,8 @@ function kernelUse(origin: Origin, deferral: Deferral, samples: number): Use | s
       return isStack(origin) ? matrixProducts(origin, samples) : matrixProduct(origin, samples);
     case 'Conv2DBackpropFilter':
       return convolution(origin, samples, false);
+    case 'Conv3DBackpropFilterV2':
+      return volumeConvolution(origin, samples);
     case 'DepthwiseConv2dNativeBackpropFilter':
       return convolution(origin, samples, true);
     case 'UnsortedSegmentSum':
@@ -92,8 +94,7 @@ function convolution({kernel, inputs, attrs}: Origin, samples: number, depthwise
   if (attrs.dataFormat !== 'NHWC' && !depthwise) {
     return `there is no rule for convolutions in ${attrs.dataFormat} order`;
   }
-  const uses = x.shape[0] / samples;
-  if (!Number.isInteger(uses)) return `${x.shape[0]} images are not a multiple of the ${samples} samples`;
+  if (x.shape[0] % samples !== 0) return `${x.shape[0]} images are not a multiple of the ${samples} samples`;
   const filterShape = attrs.filterShape as [number, number, number, number];
   const info = tf.backend_util.computeConv2DInfo(
     x.shape as [number, number, number, number],
@@ -124,13 +125,65 @@ function convolution({kernel, inputs, attrs}: Origin, samples: number, depthwise
     padLeft: info.padInfo.left,
   };
   return keepUse(() => {
-    const activations = tf.reshape(x, [samples, uses, inHeight, inWidth, inChannels]);
-    const deltas = tf.reshape(dy, [samples, uses, height, width, fanOut]);
-    const operands = {activations, deltas, layout: null, gradient: {kernel, attrs}};
+    const operands = {...images(x, dy, samples), layout: null, gradient: {kernel, attrs}};
     return depthwise
       ? {kind: 'depthwise convolution', geometry: {...geometry, multiplier: fanOut / inChannels}, ...operands}
       : {kind: 'convolution', geometry: {...flatDepth, ...geometry, fanOut}, ...operands};
   });
+}
+
+/** The same in three dimensions. */
+function volumeConvolution({kernel, inputs, attrs}: Origin, samples: number): Use | string {
+  const {x, dy} = inputs;
+  if (x.shape[0] % samples !== 0) return `${x.shape[0]} volumes are not a multiple of the ${samples} samples`;
+  const filterShape = attrs.filterShape as [number, number, number, number, number];
+  const info = tf.backend_util.computeConv3DInfo(
+    x.shape as [number, number, number, number, number],
+    filterShape,
+    attrs.strides as number,
+    1, // tfjs differentiates no dilated convolution
+    attrs.pad as 'same',
+  );
+  const [, depth, height, width, fanOut] = dy.shape as number[];
+  if (info.outDepth !== depth || info.outHeight !== height || info.outWidth !== width) {
+    return 'its convolution has an unexpected output size';
+  }
+  const {inDepth, inHeight, inWidth, inChannels, strideDepth, strideHeight, strideWidth, padInfo} = info;
+  const geometry = {
+    inDepth,
+    inHeight,
+    inWidth,
+    inChannels,
+    filterDepth: filterShape[0],
+    filterHeight: filterShape[1],
+    filterWidth: filterShape[2],
+    outDepth: depth,
+    outHeight: height,
+    outWidth: width,
+    fanOut,
+    strideDepth,
+    strideHeight,
+    strideWidth,
+    dilationDepth: 1,
+    dilationHeight: 1,
+    dilationWidth: 1,
+    padFront: padInfo.front,
+    padTop: padInfo.top,
+    padLeft: padInfo.left,
+  };
+  return keepUse(() => ({
+    kind: 'convolution',
+    geometry,
+    ...images(x, dy, samples),
+    layout: null,
+    gradient: {kernel, attrs},
+  }));
+}
+
+/** Images and their deltas, those of a sample side by side. */
+function images(x: tf.Tensor, dy: tf.Tensor, samples: number): {activations: tf.Tensor; deltas: tf.Tensor} {
+  const bySample = (images: tf.Tensor) => tf.reshape(images, [samples, -1, ...images.shape.slice(1)]);
+  return {activations: bySample(x), deltas: bySample(dy)};
 }
 
 /** gradient [rows, Q]: the B·L rows of x, sample-major, added up by their ids. */

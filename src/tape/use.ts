@@ -51,7 +51,7 @@ export interface FilterGradient {
   readonly kernel: string;
   readonly attrs: KernelAttrs;
 }
-/** A convolution: A is [B, U, H, W, Cin], D is [B, U, H', W', Q]. */
+/** A convolution: A is [B, U, H, W, Cin], D is [B, U, H', W', Q]; in three dimensions [B, U, D, H, W, Cin] and so on. */
 export interface ConvolutionUse extends Operands {
   readonly kind: 'convolution';
   readonly activations: tf.Tensor;
