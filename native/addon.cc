@@ -10,6 +10,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "async.h"
 #include "core/instruction_set.h"
 #include "core/pool.h"
 
@@ -26,15 +27,18 @@ constexpr Call kernelCalls[] = {ENGRAM_KERNELS(ENGRAM_CALL)};
 constexpr Call operationCalls[] = {ENGRAM_OPERATIONS(ENGRAM_CALL)};
 #undef ENGRAM_CALL
 
+/** The number of a row, the first argument of a call. */
+int readIndex(const Napi::CallbackInfo& info, int count) {
+  const double index = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  if (index >= 0 && index < count && index == static_cast<int>(index)) return static_cast<int>(index);
+  throw refusal(info.Env(), "ARGUMENT", "the number of a kernel, below " + std::to_string(count),
+                info[0].IsNumber() ? "another number" : "no number", "Build the addon: npm run build:native.");
+}
+
 /** Checks the arguments (index, params, buffers), then runs row number `index`. */
 Napi::Value runRow(const Napi::CallbackInfo& info, const Row* rows, const Call* calls, int count) {
   const Napi::Env env = info.Env();
-  const double index = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  if (!(index >= 0 && index < count) || index != static_cast<int>(index)) {
-    throw refusal(env, "ARGUMENT", "the number of a kernel, below " + std::to_string(count),
-                  info[0].IsNumber() ? "another number" : "no number", "Build the addon: npm run build:native.");
-  }
-  const int row = static_cast<int>(index);
+  const int row = readIndex(info, count);
   const Arguments arguments = readArguments(env, rows[row], info[1], info[2]);
   try {
     calls[row](instructionSet(), arguments);
@@ -47,6 +51,22 @@ Napi::Value runRow(const Napi::CallbackInfo& info, const Row* rows, const Call* 
 Napi::Value run(const Napi::CallbackInfo& info) { return runRow(info, kernelRows, kernelCalls, kernelCount); }
 Napi::Value operate(const Napi::CallbackInfo& info) {
   return runRow(info, operationRows, operationCalls, operationCount);
+}
+
+/** Refuses what run() would refuse, and does nothing else. */
+Napi::Value check(const Napi::CallbackInfo& info) {
+  readArguments(info.Env(), kernelRows[readIndex(info, kernelCount)], info[1], info[2]);
+  return info.Env().Undefined();
+}
+
+/** Starts (index, params, shared buffers, done) on the background thread; returns a function that cancels it. */
+Napi::Value start(const Napi::CallbackInfo& info) {
+  const int index = readIndex(info, kernelCount);
+  const Row& row = kernelRows[index];
+  const Arguments arguments = readArguments(info.Env(), row, info[1], info[2]);
+  checkShared(info.Env(), row, arguments);
+  const auto work = [index, arguments, &set = instructionSet()] { kernelCalls[index](set, arguments); };
+  return runInBackground(info.Env(), row, arguments, work, info[3]);
 }
 
 Napi::Value getInstructionSet(const Napi::CallbackInfo& info) {
@@ -123,6 +143,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   stayLoaded();
   exports.Set("run", Napi::Function::New(env, run, "run"));
   exports.Set("operate", Napi::Function::New(env, operate, "operate"));
+  exports.Set("check", Napi::Function::New(env, check, "check"));
+  exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("table", describeRows(env, kernelRows, kernelCount));
   exports.Set("operations", describeRows(env, operationRows, operationCount));
   exports.Set("instructionSet", Napi::Function::New(env, getInstructionSet, "instructionSet"));

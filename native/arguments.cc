@@ -203,6 +203,7 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
                     std::to_string(elements), "Check the shapes against the parameters.");
     }
     arguments.buffers[i] = memories[i].data;
+    arguments.arrays[i] = values[i];
   }
   for (int i = 0; i < row.reachCount; ++i) {
     const int buffer = row.reaches[i].buffer;
@@ -221,6 +222,19 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
     }
   }
   return arguments;
+}
+
+void checkShared(Napi::Env env, const Row& row, const Arguments& arguments) {
+  for (int i = 0; i < row.bufferCount; ++i) {
+    napi_value buffer = nullptr;
+    bool lent = true;  // is_arraybuffer denies it of a SharedArrayBuffer
+    if (napi_get_typedarray_info(env, arguments.arrays[i], nullptr, nullptr, nullptr, &buffer, nullptr) == napi_ok) {
+      napi_is_arraybuffer(env, buffer, &lent);
+    }
+    if (!lent) continue;
+    throw refusal(env, "ARGUMENT", std::string(row.name) + "." + row.buffers[i].name + " to lie in a SharedArrayBuffer",
+                  "an ArrayBuffer, which may be freed meanwhile", "Copy the array into shared memory first.");
+  }
 }
 
 }  // namespace engram

@@ -12,6 +12,7 @@ constexpr int mostParams = 40, mostBuffers = 8;
 struct Arguments {
   double params[mostParams];
   void* buffers[mostBuffers];
+  napi_value arrays[mostBuffers];  // that the buffers belong to; for the length of the call
 };
 
 /**
@@ -20,6 +21,14 @@ struct Arguments {
  * @throws Napi::Error with `code` ARGUMENT, SHAPE, DTYPE or DETACHED, and `expected`, `received`, `remedy`
  */
 Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params, const Napi::Value& buffers);
+
+/**
+ * Refuses arrays outside SharedArrayBuffers. An ArrayBuffer can be transferred away and freed while a thread works on
+ * it, whatever references to it exist; a SharedArrayBuffer cannot.
+ *
+ * @throws Napi::Error with `code` ARGUMENT
+ */
+void checkShared(Napi::Env env, const Row& row, const Arguments& arguments);
 
 /** An error that src/kernels/native.ts turns into an EngramError. */
 Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected, const std::string& received,

@@ -2,7 +2,6 @@
 import {expect, it} from 'vitest';
 import type {Params} from '../dist/kernels/table.js';
 import {type CommandStream, WebGpuEngine} from '../dist/kernels/webgpu.js';
-import {runOnArrays} from '../dist/kernels/webgpu-arrays.js';
 import {describeGpu, device, freshDevice} from './gpu.js';
 import {filled} from './gpu-parity.js';
 
@@ -82,7 +81,7 @@ describeGpu('the WebGPU engine', () => {
   it('runs on typed arrays', async () => {
     const engine = new WebGpuEngine(device);
     const arrays = {stored: Float32Array.of(1, -2, 3), incoming: new Float32Array(3), merged: new Float32Array(3)};
-    await runOnArrays(engine, 'merge', merge(3, 2), arrays);
+    await engine.runAsync('merge', merge(3, 2), arrays);
     expect([...arrays.merged]).toEqual([2, -4, 6]);
     engine.dispose();
   });

@@ -14,22 +14,40 @@
 namespace engram {
 namespace {
 
+/** What stops the calls of this thread, if anything can: set by {@link Cancellable}. */
+thread_local const std::atomic<bool>* stopOfThread = nullptr;
+
 struct Job {
   void (*task)(void*, int64_t);
   void* context;
   int64_t tasks;
+  const std::atomic<bool>* const stop = stopOfThread;
   std::atomic<int64_t> next{0};
-  std::atomic<bool> outOfMemory{false};
+  std::atomic<bool> outOfMemory{false}, cancelled{false};
+  int wanted = 0, working = 0;  // helpers; guarded by the pool
 
-  void work() {
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+  bool background() const { return stop != nullptr; }
+  bool left() const { return next.load(std::memory_order_relaxed) < tasks; }
+
+  /** Takes tasks until none is left, or until `leave` is set. */
+  void work(const std::atomic<bool>* leave = nullptr) {
+    const std::atomic<bool>* const before = stopOfThread;
+    stopOfThread = stop;
+    while (!(leave && *leave)) {
+      const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= tasks) break;
       try {
+        checkpoint();
         task(context, i);
       } catch (const std::bad_alloc&) {
         outOfMemory = true;
         next = tasks;
+      } catch (const Cancelled&) {
+        cancelled = true;
+        next = tasks;
       }
     }
+    stopOfThread = before;
   }
 };
 
@@ -46,23 +64,33 @@ class Pool {
 
   void run(Job& job) {
     const int helpers = threads_ - 1;
-    std::unique_lock<std::mutex> caller(busy_, std::try_to_lock);
-    if (helpers == 0 || job.tasks < 2 || !caller.owns_lock()) {
+    if (helpers == 0 || job.tasks < 2) {
       job.work();
       return;
     }
+    Job*& place = job.background() ? background_ : foreground_;
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (place) {
+        lock.unlock();
+        job.work();
+        return;
+      }
       start(helpers);
-      job_ = &job;
-      wanted_ = job.tasks - 1 < helpers ? static_cast<int>(job.tasks - 1) : helpers;
+      place = &job;
+      job.wanted = job.tasks - 1 < helpers ? static_cast<int>(job.tasks - 1) : helpers;
+      if (!job.background()) urgent_ = true;
     }
     wake_.notify_all();
     job.work();
     // A helper that was not scheduled in time finds no job and is not waited for.
     std::unique_lock<std::mutex> lock(mutex_);
-    job_ = nullptr;
-    idle_.wait(lock, [this] { return working_ == 0; });
+    place = nullptr;
+    if (!job.background()) {
+      urgent_ = false;
+      if (background_) wake_.notify_all();
+    }
+    idle_.wait(lock, [&job] { return job.working == 0; });
   }
 
  private:
@@ -83,26 +111,33 @@ class Pool {
     }
   }
 
+  /** The job that wants a helper: one in the background only while no other caller works. */
+  Job* wanting() const {
+    Job* job = foreground_ ? foreground_ : background_;
+    return job && job->wanted > 0 && job->left() ? job : nullptr;
+  }
+
   void help() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [this] { return job_ && wanted_ > 0; });
-      Job* job = job_;
-      --wanted_;
-      ++working_;
+      Job* job;
+      wake_.wait(lock, [&] { return (job = wanting()) != nullptr; });
+      --job->wanted;
+      ++job->working;
       lock.unlock();
-      job->work();
+      job->work(job->background() ? &urgent_ : nullptr);
       lock.lock();
-      if (--working_ == 0) idle_.notify_one();
+      ++job->wanted;  // whoever leaves before the end may come back
+      if (--job->working == 0) idle_.notify_all();
     }
   }
 
   std::atomic<int> threads_{1};
-  std::mutex busy_;  // held by the one caller whose job the helpers share
-  std::mutex mutex_;  // guards what follows
+  std::atomic<bool> urgent_{false};  // a caller in the foreground wants the helpers
+  std::mutex mutex_;  // guards what follows, and the helpers of the jobs
   std::condition_variable wake_, idle_;
-  Job* job_ = nullptr;
-  int wanted_ = 0, working_ = 0, started_ = 0;
+  Job *foreground_ = nullptr, *background_ = nullptr;  // the one caller of each kind whose job the helpers share
+  int started_ = 0;
 };
 
 constexpr size_t alignment = 64;
@@ -133,7 +168,15 @@ void runTasks(int64_t tasks, void (*task)(void*, int64_t), void* context) {
   job.tasks = tasks;
   Pool::instance().run(job);
   if (job.outOfMemory) throw std::bad_alloc();
+  if (job.cancelled) throw Cancelled();
 }
+
+void checkpoint() {
+  if (stopOfThread && stopOfThread->load(std::memory_order_relaxed)) throw Cancelled();
+}
+
+Cancellable::Cancellable(const std::atomic<bool>& flag) { stopOfThread = &flag; }
+Cancellable::~Cancellable() { stopOfThread = nullptr; }
 
 float* scratch(int64_t floats) {
   if (floats > own.floats) {
@@ -147,8 +190,18 @@ float* scratch(int64_t floats) {
 }
 
 float* zeroedFloats(int64_t floats) {
+  constexpr int64_t piece = 1 << 22;
+  checkpoint();
   float* memory = allocate(floats);
-  std::memset(memory, 0, static_cast<size_t>(floats) * sizeof(float));
+  try {
+    for (int64_t i = 0; i < floats; i += piece) {
+      std::memset(memory + i, 0, static_cast<size_t>(floats - i < piece ? floats - i : piece) * sizeof(float));
+      checkpoint();
+    }
+  } catch (const Cancelled&) {
+    std::free(memory);
+    throw;
+  }
   return memory;
 }
 void freeFloats(float* memory) { std::free(memory); }

@@ -1,5 +1,6 @@
 // The thread pool and each thread's packing memory. Portable code: compiled without any instruction-set flag.
 #pragma once
+#include <atomic>
 #include <cstdint>
 
 namespace engram {
@@ -10,11 +11,31 @@ void setThreadCount(int count);
 
 /**
  * Runs task(context, i) for i in 0..tasks-1, each once, in any order, on any thread; returns when all are done.
- * A second caller (another worker_thread) that finds the pool busy does its own tasks itself.
+ * A second caller (another worker_thread) that finds the pool busy does its own tasks itself. A {@link Cancellable}
+ * caller gives way: its helpers leave it, between two tasks, for one that is not, and come back afterwards.
  *
- * @throws std::bad_alloc if a task did
+ * @throws std::bad_alloc if a task did; Cancelled
  */
 void runTasks(int64_t tasks, void (*task)(void* context, int64_t index), void* context);
+
+/** Leaves a kernel whose caller was told to stop. What the kernel writes is unfinished then. */
+struct Cancelled {};
+
+/**
+ * Called between tasks by the pool, and by tasks that may take longer than a few milliseconds.
+ *
+ * @throws Cancelled if the call that this thread works for is to stop
+ */
+void checkpoint();
+
+/** While it lives, setting `flag` stops the calls of this thread, and they run in the background of all others. */
+class Cancellable {
+ public:
+  explicit Cancellable(const std::atomic<bool>& flag);
+  ~Cancellable();
+  Cancellable(const Cancellable&) = delete;
+  Cancellable& operator=(const Cancellable&) = delete;
+};
 
 /** `floats` floats of this thread's own, aligned to 64 bytes, valid until its next call. Grows, never shrinks. */
 float* scratch(int64_t floats);

@@ -65,6 +65,7 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
   const bool linear = end == End::store || end == End::add;
   int64_t k = 0;
   do {
+    checkpoint();
     const int64_t count = smaller(blockDepth, depth - k);
     const bool first = k == 0, last = k + count >= depth;
     Panel panels[blockColumns / tileWidth];

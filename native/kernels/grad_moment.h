@@ -18,6 +18,7 @@ static inline void momentOfAbsent(const Windows& w, int64_t start, int64_t depth
     for (int64_t q = 0; q < part.columns(); ++q) g[q] = 0;
     Walk walk(w, start);
     for (int64_t l = 0; l < depth; ++l, walk.next(w)) {
+      if (l % 1024 == 0) checkpoint();
       const float* a = elementAt(w, walk, piece);
       if (!a) continue;
       const float* d = deltas + l * fanOut + part.n0;

@@ -80,6 +80,7 @@ static inline void grad_moment_depthwise(const grad_moment_depthwise_call& s) {
         if (repeated) {
           float* to = copy;
           for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+            if (pixel % 1024 == 0) checkpoint();
             for (int64_t c = 0; c < count; ++c) {
               for (int64_t m = 0; m < multiplier; ++m) *to++ = a[pixel * channels + c];
             }
@@ -93,6 +94,7 @@ static inline void grad_moment_depthwise(const grad_moment_depthwise_call& s) {
           const Inside x(s.inWidth, s.outWidth, s.strideWidth, offsetX);
           if (x.o0 >= x.o1) continue;
           for (int64_t oy = y.o0; oy < y.o1; ++oy) {
+            if (oy % 64 == 0) checkpoint();
             const int64_t pixel = (oy * s.strideHeight + offsetY) * s.inWidth + x.o0 * s.strideWidth + offsetX;
             sumPixels(a + pixel * aStep, s.strideWidth * aStep, d + (oy * s.outWidth + x.o0) * fanOut, fanOut,
                       x.o1 - x.o0, lanes, g + tap * lanes);

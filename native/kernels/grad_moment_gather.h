@@ -19,6 +19,7 @@ static inline int64_t sortByRow(const int32_t* ids, int64_t count, int64_t rows,
   int64_t *from = passes % 2 ? spare : order, *to = passes % 2 ? order : spare;
   int64_t found = 0;
   for (int64_t i = 0; i < count; ++i) {
+    if (i % 65536 == 0) checkpoint();
     if (ids[i] >= 0 && ids[i] < rows) from[found++] = i;
   }
   for (int pass = 0; pass < passes; ++pass) {
@@ -30,7 +31,10 @@ static inline int64_t sortByRow(const int32_t* ids, int64_t count, int64_t rows,
       starts[value] = start;
       start += length;
     }
-    for (int64_t i = 0; i < found; ++i) to[starts[digit(from[i])]++] = from[i];
+    for (int64_t i = 0; i < found; ++i) {
+      if (i % 65536 == 0) checkpoint();
+      to[starts[digit(from[i])]++] = from[i];
+    }
     int64_t* const swapped = from;
     from = to;
     to = swapped;
@@ -65,6 +69,7 @@ static inline void grad_moment_gather(const grad_moment_gather_call& s) {
         float g[block] = {};
         const int64_t sampleEnd = (order[i] / s.positions + 1) * s.positions;
         for (; i < found && order[i] < sampleEnd && rowOf(i) == row; ++i) {
+          if (i % 1024 == 0) checkpoint();
           const float* d = s.deltas + order[i] * fanOut + q0;
           for (int64_t q = 0; q < columns; ++q) g[q] += d[q];
         }

@@ -8,6 +8,7 @@ namespace engram::ENGRAM_ISA {
 /** g[q] += sum over `positions` of x·d, or of d where there is no x. */
 static inline void sumPositions(const float* x, const float* d, int64_t positions, int64_t fanOut, float* __restrict g) {
   for (int64_t l = 0; l < positions; ++l) {
+    if (l == 0 || fanOut > 1024) checkpoint();
     if (x) {
       for (int64_t q = 0; q < fanOut; ++q) g[q] += x[l * fanOut + q] * d[l * fanOut + q];
     } else {

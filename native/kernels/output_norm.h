@@ -17,6 +17,7 @@ static inline void output_norm(const output_norm_call& s) {
       double sums[strands] = {};
       int64_t k = 0;
       for (; k + strands <= s.outputs; k += strands) {
+        if (k % 65536 == 0) checkpoint();
         for (int64_t j = 0; j < strands; ++j) {
           const double x = f[k + j];
           sums[j] += x * x;

@@ -6,6 +6,16 @@ import type {HostInput} from './engine.js';
 export interface Addon {
   /** Runs kernel number `kernel` of the table on parameters and buffers in the row's order. */
   run(kernel: number, params: Float64Array, buffers: HostInput[]): void;
+  /** Throws what {@link run} would throw for these arguments, and does nothing else. */
+  check(kernel: number, params: Float64Array, buffers: HostInput[]): void;
+  /**
+   * Starts a kernel on the process's background thread, on buffers that all lie in SharedArrayBuffers, and calls `done`
+   * once when the thread is through with them. Calls run in their order, each on all threads of the pool, which leave
+   * it while another caller needs them.
+   *
+   * @returns a function that cancels the call, whether it waits or runs; without effect once it is over
+   */
+  start(kernel: number, params: Float64Array, buffers: HostInput[], done: (outcome: Outcome) => void): () => void;
   /** Runs operation number `operation` of the tfjs backend's table (src/backends/native/table.ts), in the same way. */
   operate(operation: number, params: Float64Array, buffers: HostInput[]): void;
   /** Rows as the addon was built with them, for the mirror test. */
@@ -25,6 +35,9 @@ export interface Addon {
   /** Makes the C library keep up to 256 MiB of freed memory; once per process, for the tfjs backend. glibc only. */
   keepFreedMemory(): void;
 }
+
+/** How a call of {@link Addon.start} ended. */
+export type Outcome = 'done' | 'cancelled' | 'out of memory';
 
 export interface AddonRow {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** Argument checks and derived sizes, all read off a kernel's row. The addon has its own, generated from the same rows. */
 import {EngramError} from '../errors.js';
-import {type BufferSpec, type KernelName, type KernelSpec, type Params, row} from './table.js';
+import type {Buffers, HostInput} from './engine.js';
+import {type BufferSpec, type KernelName, type KernelSpec, type Params, row, table} from './table.js';
 
 /** A parameter as the number that travels to a kernel: choices become their index. */
 export function paramValue(spec: KernelSpec, name: string, value: unknown): number {
@@ -60,6 +61,64 @@ export function checkCall<K extends KernelName>(kernel: K, params: Params<K>, le
         remedy: 'Check the shapes against the parameters.',
       });
     }
+  }
+}
+
+/** The typed array of each buffer type. */
+export const arrayTypes = {f32: Float32Array, u32: Uint32Array, i32: Int32Array};
+
+/**
+ * Refuses a kernel that the table does not have, and arguments that are no objects.
+ *
+ * @throws EngramError ARGUMENT
+ */
+export function checkNames(kernel: unknown, params: unknown, buffers: unknown): void {
+  const known = typeof kernel === 'string' && Object.hasOwn(table, kernel);
+  if (known && params instanceof Object && buffers instanceof Object) return;
+  throw new EngramError('ARGUMENT', {
+    expected: known ? `${kernel} to get its parameters and its buffers as two objects` : 'the name of a kernel',
+    received: known ? `${typeof params} and ${typeof buffers}` : String(kernel),
+    remedy: `Kernels are ${Object.keys(table).join(', ')}; "table" has their parameters and buffers.`,
+  });
+}
+
+/**
+ * Refuses a call on typed arrays that do not fit the kernel's row.
+ *
+ * @throws EngramError ARGUMENT, DTYPE, DETACHED or SHAPE
+ */
+export function checkArrays<K extends KernelName>(kernel: K, params: Params<K>, arrays: Buffers<K, HostInput>): void {
+  checkNames(kernel, params, arrays);
+  const lengths: Record<string, number> = {};
+  for (const [name, spec] of Object.entries(row(kernel).buffers)) {
+    const array = (arrays as Record<string, HostInput>)[name];
+    const wanted = arrayTypes[spec.dtype];
+    if (!(array instanceof wanted)) {
+      throw new EngramError('DTYPE', {
+        expected: `${kernel}.${name} to be a ${wanted.name}`,
+        received: array === undefined ? 'nothing' : Object.prototype.toString.call(array).slice(8, -1),
+        remedy: 'Convert the data first; Engram computes in 32-bit floats.',
+      });
+    }
+    if (array.length === 0 && isDetached(array.buffer)) {
+      throw new EngramError('DETACHED', {
+        expected: `${kernel}.${name} to have its memory`,
+        received: 'an array whose memory was transferred away',
+        remedy: 'Pass a copy to postMessage or structuredClone, or make a new array.',
+      });
+    }
+    lengths[name] = array.length;
+  }
+  checkCall(kernel, params, lengths);
+}
+
+/** Only a detached buffer refuses a view of nothing. */
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer, 0, 0);
+    return false;
+  } catch {
+    return true;
   }
 }
 

@@ -1,6 +1,6 @@
 /** `engram/kernels`: the kernels themselves, on typed arrays, without TensorFlow.js. */
 export {EngramError, type ErrorCode} from '../errors.js';
-export type {Buffers, Engine, EngineName, HostArray, HostInput} from './engine.js';
+export type {Buffers, Engine, EngineName, HostArray, HostInput, RunOptions} from './engine.js';
 export {hostEngine} from './host.js';
 export {referenceEngine} from './reference/engine.js';
 export {
@@ -13,4 +13,3 @@ export {
   table,
 } from './table.js';
 export {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
-export {runOnArrays} from './webgpu-arrays.js';

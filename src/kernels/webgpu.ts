@@ -4,9 +4,10 @@
  */
 import {EngramError} from '../errors.js';
 import {checkCall} from './check.js';
-import type {Buffers, Engine, HostArray, HostInput} from './engine.js';
+import type {Buffers, Engine, HostArray, HostInput, RunOptions} from './engine.js';
 import {type ShaderName, shaders} from './shaders.gen.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
+import {runOnArrays} from './webgpu-arrays.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {ScalarRing, Scratch, usage} from './webgpu-memory.js';
 import {
@@ -114,6 +115,16 @@ export class WebGpuEngine implements Engine<GpuMemory> {
       pass.dispatchWorkgroups(...compiled.stage.workgroups);
     }
     this.stream.encoded();
+  }
+
+  /** Uploads the arrays, runs, and reads the result back: for small work; keep data in GPU buffers for anything else. */
+  async runAsync<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    arrays: Buffers<K, HostInput>,
+    options?: RunOptions,
+  ): Promise<void> {
+    await runOnArrays(this, kernel, params, arrays, options);
   }
 
   /** A new buffer on the device, zeroed or filled with `contents`. The caller destroys it. */

@@ -1,7 +1,8 @@
 /** The reference engine: runs the plain-loop kernels. Used where there is neither addon nor GPU, and as truth in tests. */
-import {EngramError} from '../../errors.js';
-import {checkCall} from '../check.js';
-import type {Buffers, Engine, HostInput} from '../engine.js';
+import {runOnThread} from '#thread';
+import {checkArrays} from '../check.js';
+import type {Buffers, Engine, HostInput, RunOptions} from '../engine.js';
+import {runOnShared, signalOf} from '../staging.js';
 import {type KernelName, type Params, row} from '../table.js';
 import type {Body} from './body.js';
 import {count_nonfinite} from './count_nonfinite.js';
@@ -31,25 +32,25 @@ export const bodies: {[K in KernelName]: Body<K>} = {
   penalty_value,
 };
 
-const arrayTypes = {f32: Float32Array, u32: Uint32Array, i32: Int32Array};
-
 export const referenceEngine: Engine<HostInput> = {
   name: 'reference',
   run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, HostInput>): void {
-    const lengths: Record<string, number> = {};
-    for (const [name, spec] of Object.entries(row(kernel).buffers)) {
-      const array = (buffers as Record<string, HostInput>)[name];
-      const wanted = arrayTypes[spec.dtype];
-      if (!(array instanceof wanted)) {
-        throw new EngramError('DTYPE', {
-          expected: `${kernel}.${name} to be a ${wanted.name}`,
-          received: array === undefined ? 'nothing' : Object.prototype.toString.call(array).slice(8, -1),
-          remedy: 'Convert the data first; Engram computes in 32-bit floats.',
-        });
-      }
-      lengths[name] = array.length;
-    }
-    checkCall(kernel, params, lengths);
+    checkArrays(kernel, params, buffers);
     (bodies[kernel] as Body<K>)(params, buffers);
+  },
+  async runAsync<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    arrays: Buffers<K, HostInput>,
+    options?: RunOptions,
+  ): Promise<void> {
+    const signal = signalOf(options);
+    checkArrays(kernel, params, arrays);
+    const names = Object.keys(row(kernel).buffers);
+    const given = names.map((name) => (arrays as Record<string, HostInput>)[name]);
+    const own = {...params};
+    await runOnShared(kernel, given, signal, (shared) =>
+      runOnThread(kernel, own, Object.fromEntries(names.map((name, i) => [name, shared[i]])), signal),
+    );
   },
 };
