@@ -7,20 +7,8 @@ import {backendTable, operationNames} from '../dist/backends/native/table.js';
 import {EngramError} from '../dist/errors.js';
 import type {HostArray, HostInput} from '../dist/kernels/engine.js';
 import {kernelNames, row} from '../dist/kernels/table.js';
+import {badCalls, dense, f32, good} from './bad-calls.js';
 import {addon, describeAddon, engine} from './native.js';
-
-const f32 = (length: number): Float32Array => new Float32Array(length);
-const dense = {phi: 'abs' as const, samples: 2, fanIn: 3, fanOut: 4};
-const good = () => ({activations: f32(6), deltas: f32(8), moment: f32(12)});
-const detached = (): Float32Array => {
-  const array = f32(6);
-  structuredClone(array.buffer, {transfer: [array.buffer]});
-  return array;
-};
-const oneBuffer = (): {activations: Float32Array; moment: Float32Array} => {
-  const memory = f32(17);
-  return {activations: memory.subarray(0, 6), moment: memory.subarray(5, 17)};
-};
 
 function refusal(call: () => void): EngramError {
   try {
@@ -83,26 +71,8 @@ describeAddon('the edge of the addon', () => {
     for (const ids of [new Uint32Array(2), f32(2)]) expect(refusal(() => run(ids)).code).toBe('DTYPE');
   });
 
-  it.each([
-    ['a number for an array', 'DTYPE', dense, {deltas: 8}],
-    ['no array', 'DTYPE', dense, {deltas: undefined}],
-    ['an ordinary array', 'DTYPE', dense, {deltas: [1, 2, 3, 4, 5, 6, 7, 8]}],
-    ['64-bit floats of the right length', 'DTYPE', dense, {deltas: new Float64Array(8)}],
-    ['integers of the right length', 'DTYPE', dense, {deltas: new Int32Array(8)}],
-    ['bytes', 'DTYPE', dense, {deltas: new Uint8Array(32)}],
-    ['a view of any type', 'DTYPE', dense, {deltas: new DataView(new ArrayBuffer(32))}],
-    ['too short an array', 'SHAPE', dense, {deltas: f32(7)}],
-    ['too long an array', 'SHAPE', dense, {moment: f32(13)}],
-    ['an array whose memory is gone', 'DETACHED', dense, {activations: detached()}],
-    ['a moment that overlaps the activations', 'ARGUMENT', dense, oneBuffer()],
-    ['a fraction of a sample', 'ARGUMENT', {...dense, samples: 2.5}, {}],
-    ['less than no sample', 'ARGUMENT', {...dense, samples: -2}, {}],
-    ['a size beyond 32 bits', 'ARGUMENT', {...dense, samples: 2 ** 40}, {}],
-    ['not a number', 'ARGUMENT', {...dense, samples: Number.NaN}, {}],
-    ['an unknown choice', 'ARGUMENT', {...dense, phi: 'cube'}, {}],
-    ['a missing parameter', 'ARGUMENT', {phi: 'abs', samples: 2, fanIn: 3}, {}],
-  ])('refuses %s', (_, code, params, change) => {
-    const buffers = {...good(), ...change};
+  it.each(badCalls)('refuses %s', (_, code, params, change) => {
+    const buffers = {...good(), ...change()};
     const error = refusal(() => engine.run('grad_moment_dense', params as typeof dense, buffers as never));
     expect(error).toBeInstanceOf(EngramError);
     expect(error.code).toBe(code);
@@ -192,8 +162,9 @@ describeAddon('the edge of the addon', () => {
 
   it('works in several worker_threads at once, and outlives them', async () => {
     const code = `
-      const {parentPort} = require('node:worker_threads');
-      const addon = require(${JSON.stringify(new URL('../native/build/Release/engram_native.node', import.meta.url).pathname)});
+      import {parentPort} from 'node:worker_threads';
+      const {loadAddon} = await import(${JSON.stringify(new URL('../dist/kernels/addon.js', import.meta.url).href)});
+      const {addon} = loadAddon();
       const size = 400;
       const a = new Float32Array(size * size).fill(1), b = new Float32Array(size * size).fill(2);
       let sum = 0;
@@ -207,7 +178,7 @@ describeAddon('the edge of the addon', () => {
       [1, 2, 3].map(
         () =>
           new Promise((resolve, reject) => {
-            const worker = new Worker(code, {eval: true});
+            const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
             worker.once('message', resolve);
             worker.once('error', reject);
           }),

@@ -45,12 +45,12 @@ export interface AddonRow {
   readonly buffers: readonly string[];
 }
 
-/** The addon, or one line that says why there is none. */
+/** The addon, or one line that says why there is none. ENGRAM_ADDON names another build of it, one with sanitizers say. */
 export function loadAddon(): {addon: Addon} | {missing: string} {
   if (process.env.ENGRAM_NATIVE === 'skip') return {missing: 'ENGRAM_NATIVE=skip'};
   try {
-    const addon = createRequire(import.meta.url)('../../native/build/Release/engram_native.node') as Addon;
-    return {addon};
+    const path = process.env.ENGRAM_ADDON ?? '../../native/build/Release/engram_native.node';
+    return {addon: createRequire(import.meta.url)(path) as Addon};
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0];
     if (process.env.ENGRAM_NATIVE === 'require') {

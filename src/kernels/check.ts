@@ -110,6 +110,25 @@ export function checkArrays<K extends KernelName>(kernel: K, params: Params<K>, 
     lengths[name] = array.length;
   }
   checkCall(kernel, params, lengths);
+  for (const [name, {access}] of Object.entries(row(kernel).buffers)) {
+    if (access === 'read') continue;
+    const written = (arrays as Record<string, HostInput>)[name];
+    for (const other of Object.keys(row(kernel).buffers)) {
+      if (other === name || !overlap(written, (arrays as Record<string, HostInput>)[other])) continue;
+      throw new EngramError('ARGUMENT', {
+        expected: `${kernel}.${name}, which is written, to share no memory with another buffer`,
+        received: `memory of ${other} too`,
+        remedy: 'Pass a copy made with slice().',
+      });
+    }
+  }
+}
+
+/** Whether two arrays share an element. */
+function overlap(a: HostInput, b: HostInput): boolean {
+  if (a.buffer !== b.buffer) return false;
+  const end = Math.min(a.byteOffset + a.byteLength, b.byteOffset + b.byteLength);
+  return Math.max(a.byteOffset, b.byteOffset) < end;
 }
 
 /** Only a detached buffer refuses a view of nothing. */

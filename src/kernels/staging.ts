@@ -76,11 +76,11 @@ export async function runOnShared(
     if (access !== 'read') outputs.push({name, array, length, copy});
     return copy;
   });
-  for await (const [input, from, to] of pieces(inputs)) {
+  await eachPiece(inputs, ([input, from, to]) => {
     signal?.throwIfAborted();
     requireWhole(kernel, [input, ...outputs]);
     input.copy.set(input.array.subarray(from, to), from);
-  }
+  });
   requireWhole(kernel, outputs);
   signal?.throwIfAborted();
   await start(shared);
@@ -96,11 +96,11 @@ export async function copyBack(kernel: KernelName, outputs: readonly Copy[]): Pr
   const done: Piece[] = [];
   try {
     requireWhole(kernel, outputs);
-    for await (const piece of pieces(outputs)) {
+    await eachPiece(outputs, (piece) => {
       requireWhole(kernel, outputs);
       exchange(piece);
       done.push(piece);
-    }
+    });
   } catch (error) {
     for (const piece of done) {
       if (isWhole(piece[0])) exchange(piece);
@@ -117,8 +117,8 @@ function exchange([{array, copy}, from, to]: Piece): void {
   copy.set(before, from);
 }
 
-/** All copies in pieces, with a turn of the event loop whenever `pieceLength` elements are done. */
-async function* pieces(copies: readonly Copy[]): AsyncGenerator<Piece> {
+/** Visits all copies in pieces: `pieceLength` elements at once, as many after each turn of the event loop. */
+async function eachPiece(copies: readonly Copy[], visit: (piece: Piece) => void): Promise<void> {
   let room = pieceLength;
   for (const copy of copies) {
     for (let from = 0; from < copy.length; ) {
@@ -127,7 +127,7 @@ async function* pieces(copies: readonly Copy[]): AsyncGenerator<Piece> {
         room = pieceLength;
       }
       const to = Math.min(copy.length, from + room);
-      yield [copy, from, to];
+      visit([copy, from, to]);
       room -= to - from;
       from = to;
     }
