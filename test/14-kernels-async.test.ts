@@ -6,8 +6,9 @@ import {EngramError} from '../dist/errors.js';
 import {bufferLength} from '../dist/kernels/check.js';
 import type {Engine, HostInput} from '../dist/kernels/engine.js';
 import {referenceEngine} from '../dist/kernels/reference/engine.js';
-import {type KernelName, kernelNames, type Params, row} from '../dist/kernels/table.js';
+import {type KernelName, kernelNames, row} from '../dist/kernels/table.js';
 import {badCalls, dense, f32, good} from './bad-calls.js';
+import {endless} from './endless.js';
 import {type Arrays, addon, describeAddon, engine, randomArray, randomIds, use, useDefaults} from './native.js';
 
 setFlagsFromString('--expose-gc');
@@ -46,19 +47,6 @@ const shared = (arrays: Arrays): Arrays =>
     }),
   ) as Arrays;
 
-/** A call on little memory that one thread without vectors works on for minutes. */
-const endless = (): {params: Params<'grad_moment'>; arrays: Arrays} => {
-  const params = {
-    ...{phi: 'abs' as const, samples: 1, uses: 1, inHeight: 256, inWidth: 256, inChannels: 8, fanOut: 16},
-    ...{filterHeight: 128, filterWidth: 128, outHeight: 256, outWidth: 256, padTop: 64, padLeft: 64},
-    ...{strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1},
-  };
-  const arrays = Object.fromEntries(
-    Object.entries(row('grad_moment').buffers).map(([name, b]) => [name, f32(bufferLength(b, params)).fill(1)]),
-  );
-  // Rows of grad_moment that a later table may have beyond these are 1 or 0 by themselves.
-  return {params: params as Params<'grad_moment'>, arrays};
-};
 /** Three arrays of 20 MB: they are copied in several turns of the event loop. */
 const size = 5 << 20;
 const large = () => ({batch: f32(size).fill(1), hi: f32(size).fill(2), lo: f32(size).fill(3)});
@@ -203,6 +191,18 @@ function suite(name: string, about: typeof describe, cpu: Engine<HostInput>): vo
       transfer(arrays.deltas);
       await call;
       expect([...arrays.moment]).toEqual(Array(12).fill(4));
+    });
+
+    it('never touches memory that is transferred away and freed while the kernel runs', async () => {
+      if (name === 'native') use('scalar', 2);
+      const {params, arrays} = endless();
+      const stop = new AbortController();
+      const call = rejection(cpu.runAsync('grad_moment', params, arrays as never, {signal: stop.signal}));
+      for (let ticks = 0; ticks < 30; ticks++) await new Promise((resolve) => setTimeout(resolve, 1));
+      for (const array of Object.values(arrays)) transfer(array);
+      for (let ticks = 0; ticks < 30; ticks++) await new Promise((resolve) => setTimeout(resolve, 1));
+      stop.abort();
+      expect(await call).toBe(stop.signal.reason);
     });
 
     it('refuses a result for an array that was transferred away, and changes no other', async () => {
