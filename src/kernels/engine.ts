@@ -22,8 +22,8 @@ export interface Engine<Buffer> {
   run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, Buffer>): void;
   /**
    * Runs one kernel on typed arrays off the event loop, which is never held for more than a few milliseconds. On the CPU
-   * engines one call runs at a time; which comes first is decided when its inputs are copied: up to 4 MiB of them before
-   * this returns, the others in pieces. `read_write` and `write` arrays hold the result when the promise resolves, and
+   * engines one call runs at a time; which comes first is decided when its inputs are copied: a MiB of them before this
+   * returns, larger ones in pieces. `read_write` and `write` arrays hold the result when the promise resolves, and
    * are untouched when it rejects. Leave all arrays alone until it settles: a change to an input may or may not count,
    * and one to an output is overwritten. Transferring or resizing an array meanwhile is safe.
    *

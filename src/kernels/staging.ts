@@ -1,14 +1,14 @@
 /**
  * Copies of a caller's arrays for a kernel that runs while the event loop goes on. No thread ever sees an ArrayBuffer:
- * it can be transferred away and freed at any time. The event loop gets its turn after every 4 MiB that are copied.
+ * it can be transferred away and freed at any time. The event loop gets its turn after every MiB that is copied.
  */
 import {EngramError} from '../errors.js';
 import {arrayTypes} from './check.js';
 import type {HostInput, RunOptions} from './engine.js';
 import {type KernelName, row} from './table.js';
 
-/** Elements that are copied in one go: a few milliseconds. */
-const pieceLength = 1 << 20;
+/** Elements that are copied in one go: a millisecond or two, new pages included. */
+const pieceLength = 1 << 18;
 
 /** An array of the caller, its length when the call began, and the memory that stands in for it. */
 export interface Copy {
@@ -67,15 +67,17 @@ export async function runOnShared(
 ): Promise<void> {
   const inputs: Copy[] = [];
   const outputs: Copy[] = [];
-  const shared = Object.entries(row(kernel).buffers).map(([name, {access, dtype}], i) => {
-    const array = arrays[i];
-    if (array.buffer instanceof SharedArrayBuffer) return array;
-    const {length} = array;
+  const lengths = arrays.map(({length}) => length);
+  const shared = [...arrays];
+  for (const [i, [name, {access, dtype}]] of Object.entries(row(kernel).buffers).entries()) {
+    const [array, length] = [arrays[i], lengths[i]];
+    if (array.buffer instanceof SharedArrayBuffer) continue;
+    if (length > pieceLength) await nextTurn(); // recycled memory is zeroed first
     const copy: HostInput = new (arrayTypes[dtype] as Float32ArrayConstructor)(new SharedArrayBuffer(4 * length));
     if (access !== 'write') inputs.push({name, array, length, copy});
     if (access !== 'read') outputs.push({name, array, length, copy});
-    return copy;
-  });
+    shared[i] = copy;
+  }
   await eachPiece(inputs, ([input, from, to]) => {
     signal?.throwIfAborted();
     requireWhole(kernel, [input, ...outputs]);
