@@ -105,6 +105,7 @@ describe('the package', () => {
       'dist/cli/main.js',
       'native/CMakeLists.txt',
       'native/install.mjs',
+      'examples/kernels.mjs',
       'shaders/grad_moment.wgsl',
       'binding.gyp',
       'data/digits.csv.gz',

@@ -31,7 +31,7 @@ export function runOnThread(
 function runWorker(workerData: object, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     // Options that the process was started with may be none for a file: --input-type, say.
-    const worker = new Worker(new URL('./reference/worker.js', import.meta.url), {workerData, execArgv: []});
+    const worker = new Worker(new URL('./thread-worker.js', import.meta.url), {workerData, execArgv: []});
     const stop = () => void worker.terminate();
     signal?.addEventListener('abort', stop, {once: true});
     let done = false;

@@ -1,7 +1,7 @@
 /** The thread that thread.ts starts: runs one reference kernel on arrays in shared memory. */
 import {parentPort, workerData} from 'node:worker_threads';
-import type {Body, ReferenceArray} from './body.js';
-import {bodies} from './engine.js';
+import type {Body, ReferenceArray} from './reference/body.js';
+import {bodies} from './reference/engine.js';
 
 const {kernel, params, arrays} = workerData as {
   kernel: keyof typeof bodies;
