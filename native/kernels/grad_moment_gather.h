@@ -58,6 +58,7 @@ static inline void grad_moment_gather(const grad_moment_gather_call& s) {
     const int64_t q0 = task % blocks * block, columns = smaller(block, fanOut - q0);
     int64_t i = task / blocks * piece;
     const int64_t last = smaller(found, i + piece);
+    int64_t pause = last;  // one row may have all the ids
     const auto rowOf = [&](int64_t j) { return s.ids[order[j]]; };
     if (i > 0) {
       while (i < last && rowOf(i) == rowOf(i - 1)) ++i;
@@ -69,7 +70,10 @@ static inline void grad_moment_gather(const grad_moment_gather_call& s) {
         float g[block] = {};
         const int64_t sampleEnd = (order[i] / s.positions + 1) * s.positions;
         for (; i < found && order[i] < sampleEnd && rowOf(i) == row; ++i) {
-          if (i % 1024 == 0) checkpoint();
+          if (i >= pause) {
+            checkpoint();
+            pause = i + piece;
+          }
           const float* d = s.deltas + order[i] * fanOut + q0;
           for (int64_t q = 0; q < columns; ++q) g[q] += d[q];
         }

@@ -6,7 +6,7 @@
 namespace engram::ENGRAM_ISA {
 
 static inline void output_norm(const output_norm_call& s) {
-  constexpr int64_t strands = 16;
+  constexpr int64_t strands = 16, piece = 65536;
   const double cost = 3.0 * static_cast<double>(s.outputs);
   const int64_t samplesOfTask = larger(1, 65536 / larger(1, s.outputs));
   parallel(ceilDivide(s.samples, samplesOfTask), cost * static_cast<double>(s.samples), [&](int64_t task) {
@@ -16,12 +16,14 @@ static inline void output_norm(const output_norm_call& s) {
       float* seed = s.seed + b * s.outputs;
       double sums[strands] = {};
       int64_t k = 0;
-      for (; k + strands <= s.outputs; k += strands) {
-        if (k % 65536 == 0) checkpoint();
-        for (int64_t j = 0; j < strands; ++j) {
-          const double x = f[k + j];
-          sums[j] += x * x;
-          seed[k + j] = 2 * f[k + j];
+      while (k + strands <= s.outputs) {
+        if (k > 0) checkpoint();
+        for (const int64_t pause = smaller(s.outputs, k + piece); k + strands <= pause; k += strands) {
+          for (int64_t j = 0; j < strands; ++j) {
+            const double x = f[k + j];
+            sums[j] += x * x;
+            seed[k + j] = 2 * f[k + j];
+          }
         }
       }
       for (; k < s.outputs; ++k) {
