@@ -6,7 +6,7 @@
  * of ‖F(x_b)‖² for sample b alone. A network's own backward pass brings the two operands of every layer: activations A,
  * that met the weight, and deltas D, the gradient of the sum over samples at the layer's output. Here they are random.
  */
-import {hostEngine} from 'engram/kernels';
+import {flatDepth, hostEngine} from 'engram/kernels';
 
 const engine = hostEngine(); // the C++ addon; without it the reference engine, with a notice
 const samples = 64;
@@ -38,6 +38,7 @@ report('dense 20 -> 10', denseImportance, denseLoops);
 // before the absolute value is taken: that is what makes importance exact.
 const [side, channels, filters] = [8, 2, 4];
 const conv = {
+  ...flatDepth, // a 2-D convolution is a 3-D one of depth 1
   ...{phi: 'abs', samples, uses: 1, inHeight: side, inWidth: side, inChannels: channels},
   ...{filterHeight: 3, filterWidth: 3, outHeight: side, outWidth: side, fanOut: filters},
   ...{strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1},

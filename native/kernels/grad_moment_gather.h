@@ -18,9 +18,12 @@ static inline int64_t sortByRow(const int32_t* ids, int64_t count, int64_t rows,
   // After each pass the two change places: begin where the last one ends in `order`.
   int64_t *from = passes % 2 ? spare : order, *to = passes % 2 ? order : spare;
   int64_t found = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    if (i % 65536 == 0) checkpoint();
-    if (ids[i] >= 0 && ids[i] < rows) from[found++] = i;
+  constexpr int64_t piece = 1 << 20;
+  for (int64_t start = 0; start < count; start += piece) {
+    checkpoint();
+    for (int64_t i = start; i < smaller(count, start + piece); ++i) {
+      if (ids[i] >= 0 && ids[i] < rows) from[found++] = i;
+    }
   }
   for (int pass = 0; pass < passes; ++pass) {
     const auto digit = [&](int64_t i) { return (ids[i] >> (8 * pass)) & 255; };
@@ -31,9 +34,9 @@ static inline int64_t sortByRow(const int32_t* ids, int64_t count, int64_t rows,
       starts[value] = start;
       start += length;
     }
-    for (int64_t i = 0; i < found; ++i) {
-      if (i % 65536 == 0) checkpoint();
-      to[starts[digit(from[i])]++] = from[i];
+    for (int64_t begin = 0; begin < found; begin += piece) {
+      checkpoint();
+      for (int64_t i = begin; i < smaller(found, begin + piece); ++i) to[starts[digit(from[i])]++] = from[i];
     }
     int64_t* const swapped = from;
     from = to;
