@@ -27,7 +27,8 @@ const own = <T extends {dispose(): void}>(thing: T): T => {
 /** A memory that holds one variable with the given importance at its present value. */
 function memoryOf(variable: tf.Variable, importance: number[]): Memory {
   const memory = own(new Memory());
-  memory.consolidate(new Map([[variable.name, tf.tensor(importance, variable.shape)]]), [variable], 'sum');
+  const omega = own(tf.tensor(importance, variable.shape));
+  memory.merge(new Map([[variable.name, omega]]), new Map([[variable.name, variable]]), 'sum');
   return memory;
 }
 

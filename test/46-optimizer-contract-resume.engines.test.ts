@@ -32,7 +32,8 @@ class Training {
     const shapes = [[4, 5], [5], [5, 2]];
     this.variables = shapes.map((shape, i) => tf.variable(tf.tensor(anchors[i].slice(), shape)));
     const omegas = this.variables.map(({name, shape}, i) => [name, tf.tensor(importance[i].slice(), shape)] as const);
-    this.memory.consolidate(new Map(omegas), this.variables, 'sum');
+    this.memory.merge(new Map(omegas), new Map(this.variables.map((theta) => [theta.name, theta])), 'sum');
+    tf.dispose(omegas.map(([, omega]) => omega));
     for (const [i, variable] of this.variables.entries()) {
       tf.tidy(() => variable.assign(tf.tensor(weights[i].slice(), variable.shape)));
     }

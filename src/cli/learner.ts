@@ -1,6 +1,6 @@
 /** Memory Aware Synapses as a method of the scenarios, with the importance that the figures show. */
 import type * as tf from '@tensorflow/tfjs-core';
-import type {ImportanceReport} from '../memory/estimate.js';
+import type {ImportanceReport} from '../memory/tally.js';
 import {MemoryAwareSynapses} from '../methods/mas.js';
 import type {LayerImportance, PixelImportance} from '../report/importance.js';
 import type {LearningNetwork, Method} from '../scenarios/run.js';

@@ -166,6 +166,26 @@ export function matchLoaded<T extends VariableId & {held: unknown}>(
   throw unknown(held, present, 'no assignment of one to the other by name, order and shape', sayWhich);
 }
 
+/**
+ * {@link matchLoaded} where every stored variable counts, and must be found.
+ *
+ * @param subset whether variables of the network that are not stored are let pass
+ * @returns stored variables by present name
+ * @throws EngramError SHAPE, UNKNOWN_VARIABLE
+ */
+export function matchAll<T extends VariableId>(
+  stored: readonly T[],
+  present: readonly VariableId[],
+  names: VariableNames = {},
+  subset = false,
+): Map<string, T> {
+  const held = stored.map((variable) => ({...variable, held: true}));
+  const pairs = matchLoaded(held, present, names);
+  const fresh = present.find(({name}) => !pairs.has(name));
+  if (fresh && !subset) throw unknown(stored, present, `"${fresh.name}", of which nothing is held`);
+  return pairs;
+}
+
 const sayWhich = 'Say which is which: names: {"variable of the network": "held variable" or null}.';
 
 export function wrongShape(stored: VariableId, present: VariableId): EngramError {

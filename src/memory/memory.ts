@@ -2,12 +2,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
+import {checkVariables, describe} from '../tape/network.js';
+import {checkChoice} from './options.js';
+import {checkTask, checkValues} from './task.js';
 
 /**
  * How a finished task joins the memory: `sum` (the paper), `ema` (half old, half new; the first task whole), `mean`
  * (all tasks weigh equally) or `max`.
  */
-export type MergeRule = 'sum' | 'ema' | 'mean' | 'max';
+export type MergeRule = (typeof mergeRules)[number];
+export const mergeRules = ['sum', 'ema', 'mean', 'max'] as const;
 
 /** What is held for one variable. The tensors have its shape and belong to the memory. */
 export interface Entry {
@@ -30,6 +34,16 @@ function mergeWeights(rule: MergeRule, tasks: number): {stored: number; incoming
   return {stored: 1, incoming: 1};
 }
 
+/**
+ * Importance, anchors and task counts by variable name.
+ *
+ * ```ts
+ * const memory = new Memory();
+ * const {importance} = await estimateImportance(network, samples);
+ * await memory.consolidate(importance, network.variables);
+ * tf.dispose([...importance.values()]);
+ * ```
+ */
 export class Memory {
   private entries: ReadonlyMap<string, Entry> = new Map();
   private waiting: readonly Elsewhere[] = [];
@@ -51,25 +65,37 @@ export class Memory {
     return new Map([...this.entries].map(([name, entry]) => [name, entry.tasks]));
   }
 
-  /** Importance and anchor of one variable, or undefined where no task has used it. */
-  get(name: string): {importance: tf.Tensor; anchor: tf.Tensor} | undefined {
+  /** Importance, anchor and tasks of one variable, or undefined where no task has used it. */
+  get(name: string): Entry | undefined {
     this.throwIfDisposed();
     return this.entries.get(name);
   }
 
-  /** Everything held, by variable name of this process. */
+  /**
+   * Everything held, by variable name of this process.
+   *
+   * @internal
+   */
   all(): ReadonlyMap<string, Entry> {
     this.throwIfDisposed();
     return this.entries;
   }
 
-  /** What waits for its variable; see {@link Elsewhere}. */
+  /**
+   * What waits for its variable; see {@link Elsewhere}.
+   *
+   * @internal
+   */
   get elsewhere(): readonly Elsewhere[] {
     this.throwIfDisposed();
     return this.waiting;
   }
 
-  /** Takes over other contents, whose tensors must be kept; what is no longer among them is freed. */
+  /**
+   * Takes over other contents, whose tensors must be kept; what is no longer among them is freed.
+   *
+   * @internal
+   */
   replace(entries: ReadonlyMap<string, Entry>, elsewhere: readonly Elsewhere[]): void {
     const before = [...this.all().values(), ...this.waiting.map(({entry}) => entry)];
     const after = new Set([...entries.values(), ...elsewhere.map(({entry}) => entry)]);
@@ -79,57 +105,77 @@ export class Memory {
   }
 
   /**
-   * Merges a finished importance and takes the variables' present values as anchors. All or nothing.
+   * Merges the importance of a task, and takes the values that the variables have when this is called as anchors. All
+   * or nothing.
    *
-   * @param importance Omega of the new task by variable name; the memory takes the tensors over
-   * @param variables the network's variables; those without new importance keep theirs, and their anchor
+   * @param importance Omega of the task by variable name, not negative, of the shape of its variable; the tensors stay
+   * the caller's
+   * @param variables those that the importance is about, and perhaps others: what has no new importance keeps its own,
+   * its anchor and its task count
+   * @param rule default `sum`, as in the paper
+   * @throws EngramError ARGUMENT, UNKNOWN_VARIABLE for importance of none of the variables, SHAPE, DTYPE, NON_FINITE,
+   * DISPOSED
    */
-  consolidate(importance: ReadonlyMap<string, tf.Tensor>, variables: Iterable<tf.Variable>, rule: MergeRule): void {
+  async consolidate(
+    importance: ReadonlyMap<string, tf.Tensor>,
+    variables: readonly tf.Variable[],
+    rule: MergeRule = 'sum',
+  ): Promise<void> {
     this.throwIfDisposed();
+    checkChoice('rule', rule, mergeRules);
+    if (!Array.isArray(variables)) {
+      throw new EngramError('ARGUMENT', {
+        expected: 'an array of tf.Variable',
+        received: describe(variables),
+        remedy: 'Pass the variables that the importance is about.',
+      });
+    }
+    checkVariables(variables);
+    const theta = new Map<string, tf.Tensor>();
+    try {
+      for (const variable of variables) theta.set(variable.name, tf.keep(variable.clone()));
+      checkTask(importance, theta, this.entries);
+      await checkValues(importance);
+      this.merge(importance, theta, rule);
+    } finally {
+      tf.dispose([...theta.values()]);
+    }
+  }
+
+  /**
+   * {@link consolidate} at once, for importance that is known to be finite and not negative.
+   *
+   * @param theta the variables' values by name, to which the importance belongs; the tensors stay the caller's
+   * @internal
+   */
+  merge(importance: ReadonlyMap<string, tf.Tensor>, theta: ReadonlyMap<string, tf.Tensor>, rule: MergeRule): void {
+    this.throwIfDisposed();
+    checkTask(importance, theta, this.entries);
     const next = new Map(this.entries);
     const created: tf.Tensor[] = [];
-    const replaced: tf.Tensor[] = [];
+    const keep = (tensor: tf.Tensor): tf.Tensor => {
+      created.push(tf.keep(tensor));
+      return tensor;
+    };
     try {
-      for (const variable of variables) {
-        const incoming = importance.get(variable.name);
+      for (const [name, values] of theta) {
+        const incoming = importance.get(name);
         if (!incoming) continue;
-        const entry = this.entries.get(variable.name);
-        const merged = entry ? this.merge(entry, incoming, rule) : incoming;
-        const anchor = tf.keep(variable.clone());
-        created.push(anchor);
-        if (entry) {
-          created.push(merged);
-          replaced.push(incoming, entry.importance, entry.anchor);
-        }
-        next.set(variable.name, {importance: tf.keep(merged), anchor, tasks: (entry?.tasks ?? 0) + 1});
+        const entry = this.entries.get(name);
+        const merged = keep(entry ? mergedImportance(entry, incoming, rule) : incoming.clone());
+        next.set(name, {importance: merged, anchor: keep(values.clone()), tasks: (entry?.tasks ?? 0) + 1});
       }
     } catch (error) {
       tf.dispose(created);
       throw error;
     }
-    this.entries = next;
-    tf.dispose(replaced);
+    this.replace(next, this.waiting);
   }
 
   /** Frees all tensors; a second call does nothing. */
   dispose(): void {
     if (!this.disposed) this.replace(new Map(), []);
     this.disposed = true;
-  }
-
-  private merge(entry: Entry, incoming: tf.Tensor, rule: MergeRule): tf.Tensor {
-    const weights = mergeWeights(rule, entry.tasks);
-    return tensorEngine().run(
-      'merge',
-      {
-        rule: rule === 'max' ? 'max' : 'linear',
-        size: incoming.size,
-        storedWeight: weights.stored,
-        incomingWeight: weights.incoming,
-      },
-      {stored: entry.importance, incoming},
-      {merged: incoming.shape},
-    ).merged;
   }
 
   private view(field: 'importance' | 'anchor'): ReadonlyMap<string, tf.Tensor> {
@@ -147,31 +193,17 @@ export class Memory {
   }
 }
 
-/**
- * Divides importance by its mean over all parameters, so that one lambda suits every task and network.
- * Importance that is zero everywhere, or too small for that, is returned unchanged, and so is none at all. The given
- * tensors are disposed.
- *
- * @throws EngramError NON_FINITE if the sum exceeds 32 bits
- */
-export async function normalize(importance: Map<string, tf.Tensor>): Promise<Map<string, tf.Tensor>> {
-  if (importance.size === 0) return importance; // no variable on the path to the outputs
-  const total = tf.tidy(() => tf.addN([...importance.values()].map((omega) => tf.sum(omega))));
-  const size = [...importance.values()].reduce((n, omega) => n + omega.size, 0);
-  const [sum] = await total.data();
-  total.dispose();
-  const factor = Math.fround(size / sum);
-  if (factor === Number.POSITIVE_INFINITY) return importance;
-  try {
-    if (!Number.isFinite(sum)) {
-      throw new EngramError('NON_FINITE', {
-        expected: 'importance whose sum is a finite 32-bit float',
-        received: String(sum),
-        remedy: 'Scale the outputs of the network down, or leave normalize out.',
-      });
-    }
-    return new Map([...importance].map(([name, omega]) => [name, tf.mul(omega, factor)]));
-  } finally {
-    tf.dispose([...importance.values()]);
-  }
+function mergedImportance(entry: Entry, incoming: tf.Tensor, rule: MergeRule): tf.Tensor {
+  const weights = mergeWeights(rule, entry.tasks);
+  return tensorEngine().run(
+    'merge',
+    {
+      rule: rule === 'max' ? 'max' : 'linear',
+      size: incoming.size,
+      storedWeight: weights.stored,
+      incomingWeight: weights.incoming,
+    },
+    {stored: entry.importance, incoming},
+    {merged: incoming.shape},
+  ).merged;
 }

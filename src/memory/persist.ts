@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Holdings} from './attach.js';
-import {decodeMemory, encodeMemory, type MemorySettings, type StoredVariable} from './file.js';
 import {matchLoaded, uniqueName, type VariableId, type VariableNames} from './match.js';
 import type {Elsewhere, Entry, Memory} from './memory.js';
+import {decodeMemory, encodeMemory, type MemorySettings, type StoredVariable} from './memory-file.js';
 
 export interface LoadReport {
   /** By variable of the network that now holds something: its name in the file. */

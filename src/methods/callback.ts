@@ -1,5 +1,5 @@
 /** A callback for `model.fit` that consolidates what was learned as soon as training ends. */
-import type {ImportanceReport} from '../memory/estimate.js';
+import type {ImportanceReport} from '../memory/tally.js';
 
 /**
  * What `mas.callback(data)` gives: the arguments of a `tf.CustomCallback`, which `model.fit` takes as they are. Only

@@ -1,15 +1,20 @@
 /** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
+import {Accumulation} from '../memory/accumulation.js';
 import {type AttachReport, attachMemory} from '../memory/attach.js';
 import type {Samples} from '../memory/batches.js';
-import {type EstimateOptions, estimateImportance, type ImportanceReport} from '../memory/estimate.js';
-import type {MemorySettings} from '../memory/file.js';
 import {identify, type VariableId, type VariableNames} from '../memory/match.js';
-import {Memory, type MergeRule, normalize} from '../memory/memory.js';
+import {measureOf, refuseOtherMeasure} from '../memory/measure.js';
+import {Memory, type MergeRule, mergeRules} from '../memory/memory.js';
+import type {MemorySettings} from '../memory/memory-file.js';
+import {checkChoice, type EstimateOptions} from '../memory/options.js';
+import type {OutputChoice} from '../memory/outputs.js';
 import {type LoadReport, memoryFromBytes, memoryToBytes} from '../memory/persist.js';
 import {fetchBytes, type MemoryStorage, storeBytes} from '../memory/storage.js';
+import type {ImportanceReport} from '../memory/tally.js';
+import {normalize} from '../memory/task.js';
 import {type OptimizerConfig, penalizedOptimizer} from '../optimizers/make.js';
 import type {PenalizedOptimizer, PenaltyOptions} from '../optimizers/penalized.js';
 import {penalty} from '../optimizers/penalty.js';
@@ -35,6 +40,11 @@ export interface MemoryAwareSynapsesOptions {
 }
 
 export interface ConsolidateOptions extends EstimateOptions {
+  /**
+   * The outputs that this task is about, by index or, for a tf.LayersModel, name; default all. Parameters on the path
+   * of others alone, such as heads of other tasks, keep importance, anchor and task count bit for bit.
+   */
+  outputs?: OutputChoice;
   /**
    * Let this object's optimizers begin anew: momentum, moments and `iterations` become zero. Default true, because the
    * moments still point the way the old task was learned: carried over, they push parameters off the new anchor before
@@ -85,7 +95,7 @@ export class MemoryAwareSynapses {
   ) {
     checkLambda(options?.lambda);
     checkChoice('output', options.output, ['logits', 'output']);
-    checkChoice('accumulate', options.accumulate, ['sum', 'ema', 'mean', 'max']);
+    checkChoice('accumulate', options.accumulate, mergeRules);
     this.options = {...options};
     this.variables = chooseVariables(asNetwork(networkLike).variables, options.include, options.exclude);
     this.ids = identify(networkLike, this.variables);
@@ -111,27 +121,57 @@ export class MemoryAwareSynapses {
    * Measures what the network now does on `data` and holds it from here on. Labels are not needed, and the data need
    * not be the training data. This object's optimizers begin anew unless `resetOptimizer` is false.
    *
-   * @param data samples: a tensor `[N, ...]`, nested array, `tf.data.Dataset` of batches or iterable of batches
+   * Samples that come as a stream, in shards or from other processes are accumulated first: see {@link accumulation}.
+   * An accumulation is not used up by this; its samples count in every memory that it is consolidated into.
+   *
+   * @param data samples: a tensor `[N, ...]`, nested array, `tf.data.Dataset` of batches or iterable of batches; or an
+   * {@link Accumulation} of this network's variables, which must have the values that they had when it was taken
    * @returns what was measured, and by which rule for each parameter
-   * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, BUSY, CHANGED, NESTED_TAPE, NO_GRADIENTS, DISPOSED; or the
-   * signal's reason. The memory is then as it was.
+   * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, BUSY, CHANGED, NESTED_TAPE, NO_GRADIENTS, DISPOSED,
+   * ARGUMENT (also for an accumulation with other settings or variables); or the signal's reason. The memory is then as
+   * it was.
    */
-  async consolidate(data: Samples, options: ConsolidateOptions = {}): Promise<ImportanceReport> {
+  async consolidate(data: Samples | Accumulation, options: ConsolidateOptions = {}): Promise<ImportanceReport> {
     this.refuseIfBusy();
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before any work is done
-      const {variables} = this;
-      const settings = {...options, variables, output: this.options.output ?? 'logits'};
-      const {importance, report} = await estimateImportance(this.networkLike, data, settings);
-      const finished = this.options.normalize ? await normalize(importance) : importance;
-      this.memory.consolidate(finished, variables, this.options.accumulate ?? 'sum');
-      this.samples += report.samples;
-      if (options.resetOptimizer ?? true) for (const optimizer of this.optimizers) optimizer.reset();
-      return report;
+      if (data instanceof Accumulation) {
+        this.refuseUnfit(data, options);
+        return await this.hold(data, options);
+      }
+      const accumulation = this.accumulation(options);
+      try {
+        await accumulation.add(data, options);
+        return await this.hold(accumulation, options);
+      } finally {
+        accumulation.dispose();
+      }
     } finally {
       this.consolidating = false;
     }
+  }
+
+  /**
+   * An empty accumulation of what {@link consolidate} measures, to be filled by `add` and `merge` and then consolidated.
+   * The caller disposes it.
+   *
+   * ```ts
+   * const accumulation = mas.accumulation();
+   * for (const file of files) await accumulation.add(await read(file));
+   * await accumulation.merge(await Accumulation.load(model, 'file://shard2.safetensors'));
+   * await mas.consolidate(accumulation);
+   * ```
+   *
+   * @throws EngramError ARGUMENT, DISPOSED
+   */
+  accumulation({outputs}: Pick<ConsolidateOptions, 'outputs'> = {}): Accumulation {
+    const {output = 'logits'} = this.options;
+    return new Accumulation(this.networkLike, {
+      variables: this.variables,
+      output,
+      ...(outputs !== undefined && {outputs}),
+    });
   }
 
   /**
@@ -241,6 +281,47 @@ export class MemoryAwareSynapses {
     }
   }
 
+  private async hold(
+    accumulation: Accumulation,
+    {resetOptimizer = true}: ConsolidateOptions,
+  ): Promise<ImportanceReport> {
+    const {importance, report} = await accumulation.finish();
+    let finished = importance;
+    try {
+      if (this.options.normalize) finished = await normalize(importance);
+      // theta at which the samples were taken, and not what the variables may become meanwhile.
+      this.memory.merge(finished, await accumulation.presentTheta(), this.options.accumulate ?? 'sum');
+    } finally {
+      tf.dispose([...importance.values(), ...finished.values()]);
+    }
+    this.samples += report.samples;
+    if (resetOptimizer) for (const optimizer of this.optimizers) optimizer.reset();
+    return report;
+  }
+
+  private refuseUnfit(accumulation: Accumulation, options: ConsolidateOptions): void {
+    const given = (['batchSize', 'onProgress', 'outputs'] as const).find((key) => options[key] !== undefined);
+    if (given) {
+      throw new EngramError('ARGUMENT', {
+        expected: `no ${given} beside an accumulation`,
+        received: String(options[given]),
+        remedy: 'Give it where the samples are read: to mas.accumulation() or accumulation.add().',
+      });
+    }
+    const {output = 'logits'} = this.options;
+    const {outputs} = accumulation.measure;
+    refuseOtherMeasure({...measureOf(this.networkLike, {output}), outputs}, accumulation.measure);
+    const theirs = new Set(accumulation.variables);
+    if (theirs.size !== this.variables.length || !this.variables.every((variable) => theirs.has(variable))) {
+      throw new EngramError('ARGUMENT', {
+        expected: `an accumulation of ${this.variables.map(({name}) => name).join(', ')}`,
+        received: `one of ${accumulation.variables.map(({name}) => name).join(', ')}`,
+        remedy: 'Make it with mas.accumulation(), and merge what comes from elsewhere into that.',
+      });
+    }
+    options.signal?.throwIfAborted();
+  }
+
   private get settings(): MemorySettings {
     const {lambda, accumulate = 'sum', output = 'logits', normalize = false} = this.options;
     return {method: 'mas', lambda, accumulate, output, normalize, engine: tensorEngine().name};
@@ -288,14 +369,5 @@ function checkLambda(lambda: unknown): void {
     expected: 'lambda to be a finite number of at least 0',
     received: String(lambda),
     remedy: 'The paper uses 1; larger holds earlier tasks more firmly.',
-  });
-}
-
-function checkChoice(option: string, value: unknown, allowed: readonly string[]): void {
-  if (value === undefined || allowed.includes(value as string)) return;
-  throw new EngramError('ARGUMENT', {
-    expected: `${option} to be one of ${allowed.join(', ')}`,
-    received: String(value),
-    remedy: 'Leave it out for the default.',
   });
 }

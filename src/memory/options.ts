@@ -1,0 +1,48 @@
+/** What every call that reads samples takes besides them. */
+import {EngramError} from '../errors.js';
+
+export interface Progress {
+  /** Samples done. */
+  samples: number;
+  /** Samples in all, where the data tells before it is read. */
+  total: number | undefined;
+  /** Seconds since the start. */
+  seconds: number;
+  /** Seconds to go at the pace so far, where the total is known. */
+  secondsLeft: number | undefined;
+}
+
+export interface EstimateOptions {
+  /** Samples per batch; the result does not depend on it. Default 64. */
+  batchSize?: number;
+  /** Stops between batches; the promise rejects with the signal's reason and nothing is changed. */
+  signal?: AbortSignal;
+  /** Called after every batch. */
+  onProgress?: (progress: Progress) => void;
+}
+
+/** @throws EngramError ARGUMENT for options that are not what their types say */
+export function checkEstimateOptions({batchSize, signal, onProgress}: EstimateOptions): void {
+  const refuse = (expected: string, value: unknown, remedy: string) => {
+    throw new EngramError('ARGUMENT', {expected, received: String(value), remedy});
+  };
+  if (batchSize !== undefined && !(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
+    refuse('batchSize to be a whole number of at least 1', batchSize, 'Leave it out for the default of 64.');
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    refuse('signal to be an AbortSignal', signal, 'Pass controller.signal of an AbortController.');
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    refuse('onProgress to be a function', onProgress, 'Leave it out, or pass (progress) => void.');
+  }
+}
+
+/** @throws EngramError ARGUMENT unless the value is undefined or allowed */
+export function checkChoice(option: string, value: unknown, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value as string)) return;
+  throw new EngramError('ARGUMENT', {
+    expected: `${option} to be one of ${allowed.join(', ')}`,
+    received: String(value),
+    remedy: 'Leave it out for the default.',
+  });
+}

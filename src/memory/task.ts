@@ -1,0 +1,136 @@
+/** The importance of one task before it joins a memory: what is refused, and how it is normalised. */
+import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
+import {tensorEngine} from '../kernels/tensors.js';
+
+/**
+ * Refuses what does not fit each other or the memory, before anything is read from the device.
+ *
+ * @param theta the variables' values by name
+ * @param held what the memory holds by name
+ * @throws EngramError ARGUMENT, UNKNOWN_VARIABLE, SHAPE, DTYPE, DISPOSED
+ */
+export function checkTask(
+  importance: ReadonlyMap<string, tf.Tensor>,
+  theta: ReadonlyMap<string, tf.Tensor>,
+  held: ReadonlyMap<string, {readonly importance: tf.Tensor}>,
+): void {
+  checkTensors('importance', importance);
+  checkTensors('theta', theta);
+  for (const [name, {shape}] of importance) {
+    const variable = theta.get(name);
+    if (!variable) {
+      throw new EngramError('UNKNOWN_VARIABLE', {
+        expected: `importance of ${[...theta.keys()].join(', ') || 'no variable'}`,
+        received: `importance of "${name}"`,
+        remedy: 'Pass all variables that the importance is about.',
+      });
+    }
+    for (const [what, wanted] of [
+      ['variable', variable.shape],
+      ['memory of it', held.get(name)?.importance.shape],
+    ] as const) {
+      if (!wanted || tf.util.arraysEqual(wanted, shape)) continue;
+      throw new EngramError('SHAPE', {
+        expected: `importance of "${name}" to have the shape [${wanted.join(', ')}] of the ${what}`,
+        received: `[${shape.join(', ')}]`,
+        remedy: 'Importance has one number for every parameter.',
+      });
+    }
+  }
+}
+
+function checkTensors(what: string, tensors: ReadonlyMap<string, tf.Tensor>): void {
+  if (!(tensors instanceof Map)) {
+    throw new EngramError('ARGUMENT', {
+      expected: `${what} as a Map of tensors by variable name`,
+      received: tensors === null ? 'null' : typeof tensors,
+      remedy: 'Pass what estimateImportance() or accumulation.finish() gave.',
+    });
+  }
+  for (const [name, tensor] of tensors) {
+    if (!(tensor instanceof tf.Tensor) || tensor.isDisposed) {
+      throw new EngramError(tensor instanceof tf.Tensor ? 'DISPOSED' : 'ARGUMENT', {
+        expected: `${what} of "${name}" to be a tensor in use`,
+        received: tensor instanceof tf.Tensor ? 'a disposed one' : typeof tensor,
+        remedy: 'Dispose tensors only after the call has settled.',
+      });
+    }
+    if (tensor.dtype !== 'float32') {
+      throw new EngramError('DTYPE', {
+        expected: `${what} of "${name}" to be float32`,
+        received: tensor.dtype,
+        remedy: 'Cast it with tf.cast(x, "float32").',
+      });
+    }
+  }
+}
+
+/**
+ * Refuses values that no memory can hold: a negative importance would drive parameters away from their anchor without
+ * bound, and NaN would spread.
+ *
+ * @throws EngramError NON_FINITE, ARGUMENT
+ */
+export async function checkValues(importance: ReadonlyMap<string, tf.Tensor>): Promise<void> {
+  const engine = tensorEngine();
+  for (const [name, values] of importance) {
+    const {size} = values;
+    if (size === 0) continue;
+    const count = engine.cell(1, 'u32'); // by bits: comparisons on a GPU may not see NaN
+    const smallest = tf.tidy(() => tf.min(values));
+    try {
+      engine.run('count_nonfinite', {size}, {values, count}, {});
+      const [[found], [least]] = [await count.read(), await smallest.data()];
+      if (found > 0) {
+        throw new EngramError('NON_FINITE', {
+          expected: `finite importance of "${name}"`,
+          received: `${found} NaN or Infinity`,
+          remedy: 'Look for NaN in the data and the weights.',
+        });
+      }
+      if (least < 0) {
+        throw new EngramError('ARGUMENT', {
+          expected: `importance of "${name}" not to be negative`,
+          received: String(least),
+          remedy: 'Take magnitudes (phi "abs") or squares: a sum of signed gradients is no importance.',
+        });
+      }
+    } finally {
+      count.dispose();
+      smallest.dispose();
+    }
+  }
+}
+
+/**
+ * Divides importance by its mean over all parameters, so that one lambda suits every task and network. Importance that
+ * is zero everywhere, or too small for that, stays as it is, and so does none at all.
+ *
+ * @param importance by variable name; the tensors stay the caller's
+ * @returns new tensors by variable name, owned by the caller
+ * @throws EngramError NON_FINITE if the sum exceeds 32 bits; ARGUMENT, DTYPE, DISPOSED
+ */
+export async function normalize(importance: ReadonlyMap<string, tf.Tensor>): Promise<Map<string, tf.Tensor>> {
+  checkTensors('importance', importance);
+  if (importance.size === 0) return new Map(); // no variable on the path to the outputs
+  // Clones: the caller may dispose its own while the sum is read.
+  const own = [...importance].map(([name, omega]) => [name, tf.keep(omega.clone())] as const);
+  const total = tf.tidy(() => tf.addN(own.map(([, omega]) => tf.sum(omega))));
+  try {
+    const [sum] = await total.data();
+    const size = own.reduce((n, [, omega]) => n + omega.size, 0);
+    const factor = Math.fround(size / sum);
+    if (!Number.isFinite(sum)) {
+      throw new EngramError('NON_FINITE', {
+        expected: 'importance whose sum is a finite 32-bit float',
+        received: String(sum),
+        remedy: 'Scale the outputs of the network down, or leave normalize out.',
+      });
+    }
+    const isScalable = factor !== Number.POSITIVE_INFINITY;
+    return new Map(own.map(([name, omega]) => [name, isScalable ? tf.mul(omega, factor) : omega.clone()]));
+  } finally {
+    tf.dispose([total, ...own.map(([, omega]) => omega)]);
+  }
+}

@@ -1,0 +1,128 @@
+/** theta as it was when samples were measured, and its fingerprint, by which other processes know it again. */
+import {sha256} from '@noble/hashes/sha2.js';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Floats that are hashed in one go, a few milliseconds of work. */
+const slice = 1 << 19;
+
+/** Milliseconds after which the event loop gets a turn. */
+const yieldEvery = 20;
+
+/** All NaN are one: their bits say where they came from, not what the network computes. */
+const anyNaN = 0x7fc00000;
+
+/**
+ * SHA-256 over the shape as `784,100` and a line feed, then the values as little-endian 32-bit floats. Names take no
+ * part, since TensorFlow.js numbers them by process; 0 and -0 differ.
+ *
+ * @returns 64 hexadecimal digits
+ */
+export async function fingerprintOf(tensor: tf.Tensor): Promise<string> {
+  const hash = sha256.create().update(new TextEncoder().encode(`${tensor.shape.join(',')}\n`));
+  const values = (await tensor.data()) as Float32Array;
+  let resumed = performance.now();
+  for (let at = 0; at < values.length; at += slice) {
+    const part = values.slice(at, at + slice);
+    const bits = new Uint32Array(part.buffer);
+    for (let i = 0; i < part.length; i++) if (Number.isNaN(part[i])) bits[i] = anyNaN;
+    hash.update(new Uint8Array(part.buffer));
+    if (performance.now() - resumed > yieldEvery) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      resumed = performance.now();
+    }
+  }
+  return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * The values of variables at one time. Clones hold them, which share the variables' memory until these are trained; so
+ * nothing is hashed unless a file or another process asks. What came from a file has fingerprints alone.
+ */
+export class Theta {
+  private constructor(
+    private tensors: ReadonlyMap<string, tf.Tensor>,
+    private readonly fingerprints: Map<string, string>,
+  ) {}
+
+  /** The present values. */
+  static take(variables: Iterable<tf.Variable>): Theta {
+    return new Theta(clones(variables), new Map());
+  }
+
+  /** Values known by their fingerprints. */
+  static of(fingerprints: ReadonlyMap<string, string>): Theta {
+    return new Theta(new Map(), new Map(fingerprints));
+  }
+
+  /** The same under other names, which are given by the present ones. */
+  renamed(names: ReadonlyMap<string, string>): Theta {
+    const tensors = [...this.tensors].map(([name, tensor]) => [names.get(name)!, tf.keep(tensor.clone())] as const);
+    const fingerprints = [...this.fingerprints].map(([name, print]) => [names.get(name)!, print] as const);
+    return new Theta(new Map(tensors), new Map(fingerprints));
+  }
+
+  /** The values by variable name, as far as they did not come from a file; owned by this object. */
+  get values(): ReadonlyMap<string, tf.Tensor> {
+    return this.tensors;
+  }
+
+  async fingerprint(name: string): Promise<string> {
+    let print = this.fingerprints.get(name);
+    if (print === undefined) {
+      print = await fingerprintOf(this.tensors.get(name)!);
+      this.fingerprints.set(name, print);
+    }
+    return print;
+  }
+
+  /** Whether the variables still have the very memory that was taken: no value can have changed. */
+  isHeldBy(variables: Iterable<tf.Variable>): boolean {
+    for (const {name, dataId} of variables) if (this.tensors.get(name)?.dataId !== dataId) return false;
+    return true;
+  }
+
+  /** Names of the variables whose present values are other ones. */
+  async changedIn(variables: readonly tf.Variable[]): Promise<string[]> {
+    if (this.isHeldBy(variables)) return [];
+    const now = Theta.take(variables);
+    const changed = await this.differences(now).catch((error) => {
+      now.dispose();
+      throw error;
+    });
+    if (changed.length > 0) {
+      now.dispose();
+    } else {
+      // The same values in another place, such as weights that were loaded again: found at once the next time.
+      const before = this.tensors;
+      this.tensors = now.tensors;
+      tf.dispose([...before.values()]);
+    }
+    return changed;
+  }
+
+  /**
+   * Compares with other values.
+   *
+   * @param names this one's name of each of the other's variables; left out, they are the same
+   * @returns this one's names of the variables that differ
+   */
+  async differences(other: Theta, names?: ReadonlyMap<string, string>): Promise<string[]> {
+    const different: string[] = [];
+    for (const theirs of new Set([...other.tensors.keys(), ...other.fingerprints.keys()])) {
+      const name = names?.get(theirs) ?? theirs;
+      const [a, b] = [this.tensors.get(name), other.tensors.get(theirs)];
+      if (a && b && a.dataId === b.dataId) continue;
+      if ((await this.fingerprint(name)) !== (await other.fingerprint(theirs))) different.push(name);
+    }
+    return different;
+  }
+
+  dispose(): void {
+    tf.dispose([...this.tensors.values()]);
+    this.tensors = new Map();
+  }
+}
+
+function clones(variables: Iterable<tf.Variable>): Map<string, tf.Tensor> {
+  return new Map([...variables].map((variable) => [variable.name, tf.keep(variable.clone())]));
+}
