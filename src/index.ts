@@ -16,13 +16,9 @@ export type {Phi} from './memory/sums.js';
 export type {ImportanceReport, ParameterReport} from './memory/tally.js';
 export {normalize} from './memory/task.js';
 export type {ConsolidationCallback} from './methods/callback.js';
-export {
-  type AttachOptions,
-  type ConsolidateOptions,
-  MemoryAwareSynapses,
-  type MemoryAwareSynapsesOptions,
-  type VariableFilter,
-} from './methods/mas.js';
+export {MemoryAwareSynapses} from './methods/mas.js';
+export type {AttachOptions, ConsolidateOptions, MemoryAwareSynapsesOptions} from './methods/mas-options.js';
+export type {VariableFilter} from './methods/variables.js';
 export {AdamW} from './optimizers/adamw.js';
 export type {OptimizerConfig} from './optimizers/make.js';
 export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';

@@ -14,7 +14,7 @@ import {noSamples, runPass} from './pass.js';
 import {fetchBytes, type MemoryStorage, storeBytes} from './storage.js';
 import {type HostSum, Sums} from './sums.js';
 import {type ImportanceReport, Tally} from './tally.js';
-import {Theta} from './theta.js';
+import {refuseChanged, refuseOtherTheta, Theta} from './theta.js';
 
 export interface AccumulationLoadOptions {
   /** Variables of the network that are looked for in the file. Default: all trainable ones, and those found count. */
@@ -298,22 +298,4 @@ export class Accumulation {
       remedy: 'Make a new one, or dispose later.',
     });
   }
-}
-
-function refuseChanged(names: readonly string[]): void {
-  if (names.length === 0) return;
-  throw new EngramError('CHANGED', {
-    expected: 'the same parameters from the first sample to the result',
-    received: `other values in ${names.join(', ')}`,
-    remedy: 'Await consolidation before training goes on; begin a new accumulation for what was learned since.',
-  });
-}
-
-function refuseOtherTheta(names: readonly string[]): void {
-  if (names.length === 0) return;
-  throw new EngramError('CHANGED', {
-    expected: 'accumulations that were taken with the same parameters',
-    received: `other values in ${names.join(', ')}`,
-    remedy: 'Give every process the same weights before it accumulates.',
-  });
 }

@@ -1,6 +1,7 @@
 /** theta as it was when samples were measured, and its fingerprint, by which other processes know it again. */
 import {sha256} from '@noble/hashes/sha2.js';
 import * as tf from '@tensorflow/tfjs-core';
+import {EngramError} from '../errors.js';
 
 /** Floats that are hashed in one go, a few milliseconds of work. */
 const slice = 1 << 19;
@@ -125,4 +126,24 @@ export class Theta {
 
 function clones(variables: Iterable<tf.Variable>): Map<string, tf.Tensor> {
   return new Map([...variables].map((variable) => [variable.name, tf.keep(variable.clone())]));
+}
+
+/** @throws EngramError CHANGED for variables that were trained or assigned since samples were measured */
+export function refuseChanged(names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new EngramError('CHANGED', {
+    expected: 'the same parameters from the first sample to the result',
+    received: `other values in ${names.join(', ')}`,
+    remedy: 'Await consolidation before training goes on; begin a new accumulation for what was learned since.',
+  });
+}
+
+/** @throws EngramError CHANGED for variables that had other values in another process */
+export function refuseOtherTheta(names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new EngramError('CHANGED', {
+    expected: 'accumulations that were taken with the same parameters',
+    received: `other values in ${names.join(', ')}`,
+    remedy: 'Give every process the same weights before it accumulates.',
+  });
 }

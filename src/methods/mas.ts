@@ -5,12 +5,10 @@ import {tensorEngine} from '../kernels/tensors.js';
 import {Accumulation} from '../memory/accumulation.js';
 import {type AttachReport, attachMemory} from '../memory/attach.js';
 import type {Samples} from '../memory/batches.js';
-import {identify, type VariableId, type VariableNames} from '../memory/match.js';
-import {measureOf, refuseOtherMeasure} from '../memory/measure.js';
-import {Memory, type MergeRule, mergeRules} from '../memory/memory.js';
+import {identify, type VariableId} from '../memory/match.js';
+import {Memory} from '../memory/memory.js';
 import type {MemorySettings} from '../memory/memory-file.js';
-import {checkChoice, type EstimateOptions} from '../memory/options.js';
-import type {OutputChoice} from '../memory/outputs.js';
+import {checkChoice} from '../memory/options.js';
 import {type LoadReport, memoryFromBytes, memoryToBytes} from '../memory/persist.js';
 import {fetchBytes, type MemoryStorage, storeBytes} from '../memory/storage.js';
 import type {ImportanceReport} from '../memory/tally.js';
@@ -20,47 +18,14 @@ import type {PenalizedOptimizer, PenaltyOptions} from '../optimizers/penalized.j
 import {penalty} from '../optimizers/penalty.js';
 import {asNetwork, type NetworkLike} from '../tape/index.js';
 import {ConsolidationCallback} from './callback.js';
-
-/** Picks variables: names, a pattern on names, or a function of the variable. */
-export type VariableFilter = readonly string[] | RegExp | ((variable: tf.Variable) => boolean);
-
-export interface MemoryAwareSynapsesOptions {
-  /** Strength of the penalty lambda * sum Omega (theta - theta*)^2; the paper uses 1. */
-  lambda: number;
-  /** The function whose sensitivity is measured: `logits` (default, before a final softmax or sigmoid) or `output`. */
-  output?: 'logits' | 'output';
-  /** How the importance of several tasks is combined; default `sum`, as in the paper. */
-  accumulate?: MergeRule;
-  /** Divide each task's importance by its mean, so that lambda is comparable over tasks and networks. Default false. */
-  normalize?: boolean;
-  /** Variables that are held; default all trainable ones. */
-  include?: VariableFilter;
-  /** Variables that are left free, such as a head that every task has for itself. */
-  exclude?: VariableFilter;
-}
-
-export interface ConsolidateOptions extends EstimateOptions {
-  /**
-   * The outputs that this task is about, by index or, for a tf.LayersModel, name; default all. Parameters on the path
-   * of others alone, such as heads of other tasks, keep importance, anchor and task count bit for bit.
-   */
-  outputs?: OutputChoice;
-  /**
-   * Let this object's optimizers begin anew: momentum, moments and `iterations` become zero. Default true, because the
-   * moments still point the way the old task was learned: carried over, they push parameters off the new anchor before
-   * the next task has said anything. False for a task that simply goes on.
-   */
-  resetOptimizer?: boolean;
-}
-
-export interface AttachOptions {
-  /** What names cannot tell: variable of the network -> held variable that it continues, or null for a new one. */
-  names?: VariableNames;
-  /** Variables of the network that are held; default the constructor's choice. */
-  include?: VariableFilter;
-  /** Variables of the network that are left free; default the constructor's choice. */
-  exclude?: VariableFilter;
-}
+import {refuseUnfit} from './fit.js';
+import {
+  type AttachOptions,
+  type ConsolidateOptions,
+  checkOptions,
+  type MemoryAwareSynapsesOptions,
+} from './mas-options.js';
+import {chooseVariables} from './variables.js';
 
 /**
  * Holds each parameter of a network in proportion to how much the network's function depends on it.
@@ -93,9 +58,7 @@ export class MemoryAwareSynapses {
     private networkLike: NetworkLike,
     options: MemoryAwareSynapsesOptions,
   ) {
-    checkLambda(options?.lambda);
-    checkChoice('output', options.output, ['logits', 'output']);
-    checkChoice('accumulate', options.accumulate, mergeRules);
+    checkOptions(options);
     this.options = {...options};
     this.variables = chooseVariables(asNetwork(networkLike).variables, options.include, options.exclude);
     this.ids = identify(networkLike, this.variables);
@@ -137,7 +100,7 @@ export class MemoryAwareSynapses {
     try {
       void this.memory.importance; // throws DISPOSED before any work is done
       if (data instanceof Accumulation) {
-        this.refuseUnfit(data, options);
+        refuseUnfit(data, this.accumulation(), options);
         return await this.hold(data, options);
       }
       const accumulation = this.accumulation(options);
@@ -154,7 +117,7 @@ export class MemoryAwareSynapses {
 
   /**
    * An empty accumulation of what {@link consolidate} measures, to be filled by `add` and `merge` and then consolidated.
-   * The caller disposes it.
+   * It is the caller's to dispose.
    *
    * ```ts
    * const accumulation = mas.accumulation();
@@ -299,29 +262,6 @@ export class MemoryAwareSynapses {
     return report;
   }
 
-  private refuseUnfit(accumulation: Accumulation, options: ConsolidateOptions): void {
-    const given = (['batchSize', 'onProgress', 'outputs'] as const).find((key) => options[key] !== undefined);
-    if (given) {
-      throw new EngramError('ARGUMENT', {
-        expected: `no ${given} beside an accumulation`,
-        received: String(options[given]),
-        remedy: 'Give it where the samples are read: to mas.accumulation() or accumulation.add().',
-      });
-    }
-    const {output = 'logits'} = this.options;
-    const {outputs} = accumulation.measure;
-    refuseOtherMeasure({...measureOf(this.networkLike, {output}), outputs}, accumulation.measure);
-    const theirs = new Set(accumulation.variables);
-    if (theirs.size !== this.variables.length || !this.variables.every((variable) => theirs.has(variable))) {
-      throw new EngramError('ARGUMENT', {
-        expected: `an accumulation of ${this.variables.map(({name}) => name).join(', ')}`,
-        received: `one of ${accumulation.variables.map(({name}) => name).join(', ')}`,
-        remedy: 'Make it with mas.accumulation(), and merge what comes from elsewhere into that.',
-      });
-    }
-    options.signal?.throwIfAborted();
-  }
-
   private get settings(): MemorySettings {
     const {lambda, accumulate = 'sum', output = 'logits', normalize = false} = this.options;
     return {method: 'mas', lambda, accumulate, output, normalize, engine: tensorEngine().name};
@@ -340,34 +280,4 @@ export class MemoryAwareSynapses {
   dispose(): void {
     this.memory.dispose();
   }
-}
-
-function chooseVariables(all: tf.Variable[], include?: VariableFilter, exclude?: VariableFilter): tf.Variable[] {
-  const included = include ? matcher(include, all) : () => true;
-  const excluded = exclude ? matcher(exclude, all) : () => false;
-  return all.filter((variable) => included(variable) && !excluded(variable));
-}
-
-function matcher(filter: VariableFilter, all: tf.Variable[]): (variable: tf.Variable) => boolean {
-  if (filter instanceof RegExp) return (variable) => variable.name.search(filter) >= 0;
-  if (typeof filter === 'function') return filter;
-  const names = new Set(all.map((variable) => variable.name));
-  for (const name of filter) {
-    if (names.has(name)) continue;
-    throw new EngramError('UNKNOWN_VARIABLE', {
-      expected: `one of ${[...names].join(', ')}`,
-      received: name,
-      remedy: 'Use the variable names of the network, a RegExp or a function.',
-    });
-  }
-  return (variable) => filter.includes(variable.name);
-}
-
-function checkLambda(lambda: unknown): void {
-  if (typeof lambda === 'number' && Number.isFinite(lambda) && lambda >= 0) return;
-  throw new EngramError('ARGUMENT', {
-    expected: 'lambda to be a finite number of at least 0',
-    received: String(lambda),
-    remedy: 'The paper uses 1; larger holds earlier tasks more firmly.',
-  });
 }
