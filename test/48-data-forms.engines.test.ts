@@ -43,10 +43,10 @@ describeEngine(`forms of data on ${engineName}`, () => {
     ['a tensor', () => x],
     ['a nested array', () => values],
     ['a list of one tensor, for a network of one input', () => [x]],
-    ['a tf.data.Dataset of batches', () => tf.data.array(values).batch(4) as unknown as Samples],
-    ['a tf.data.Dataset of {xs, ys}', () => dataset().batch(10) as unknown as Samples],
-    ['a tf.data.Dataset of batches larger than batchSize', () => dataset().batch(16) as unknown as Samples],
-    ['a tf.data.generator', () => tf.data.generator(() => values[Symbol.iterator]()).batch(6) as unknown as Samples],
+    ['a tf.data.Dataset of batches', () => tf.data.array(values).batch(4)],
+    ['a tf.data.Dataset of {xs, ys}', () => dataset().batch(10)],
+    ['a tf.data.Dataset of batches larger than batchSize', () => dataset().batch(16)],
+    ['a tf.data.generator', () => tf.data.generator(() => values[Symbol.iterator]()).batch(6)],
     ['an iterator over tensors', () => slices[Symbol.iterator]()],
     ['a set of tensors', () => new Set(slices)],
     ['a generator of {xs, ys}', () => generate(({xs}) => ({xs, ys: xs}))],
@@ -54,7 +54,7 @@ describeEngine(`forms of data on ${engineName}`, () => {
     ['an async generator of tensors', () => generateAsync(({xs}) => xs)],
     ['an async generator of {xs}', () => generateAsync(({xs}) => ({xs}))],
     ['an async generator of {xs: [tensor]}', () => generateAsync(({xs}) => ({xs: [xs]}))],
-    ['a readable stream', () => new ReadableStream(streamed(slices)) as unknown as Samples],
+    ['a readable stream', () => new ReadableStream(streamed(slices))],
   ];
   function* generate<T>(form: (batch: {xs: tf.Tensor}) => T): Generator<T> {
     for (const xs of slices) yield form({xs});
@@ -120,13 +120,7 @@ describeEngine(`forms of data on ${engineName}`, () => {
       for (const xs of parts) yield {xs, ys: xs[0]};
     };
     const named = {[n2]: second, [n1]: x};
-    const forms: Samples[] = [
-      named,
-      [named][Symbol.iterator](),
-      batchesOf(),
-      xsOf(),
-      tf.data.array(asRows).batch(8) as unknown as Samples,
-    ];
+    const forms: Samples[] = [named, [named][Symbol.iterator](), batchesOf(), xsOf(), tf.data.array(asRows).batch(8)];
     for (const data of forms) {
       const got = await measureTwo(data);
       for (const [key, omega] of expected) expect(deviation(got.get(key)!, omega), key).toBeLessThan(1e-5);

@@ -13,7 +13,7 @@ type NamedInputs = {[inputName: string]: tf.Tensor};
 export type BatchLike = Inputs | NamedInputs | NestedArray | {xs: Inputs | NamedInputs; ys?: unknown};
 /** The part of `tf.data.Dataset` that is used. */
 interface DatasetLike {
-  iterator(): Promise<{next(): Promise<{value: unknown; done: boolean}>}>;
+  iterator(): Promise<{next(): Promise<{value: unknown; done?: boolean | undefined}>}>;
 }
 /**
  * Unlabelled samples: a tensor `[N, ...]` (for a network of several inputs a list of them, or an object by the inputs'
