@@ -54,7 +54,7 @@ describeEngine(`forms of data on ${engineName}`, () => {
     ['an async generator of tensors', () => generateAsync(({xs}) => xs)],
     ['an async generator of {xs}', () => generateAsync(({xs}) => ({xs}))],
     ['an async generator of {xs: [tensor]}', () => generateAsync(({xs}) => ({xs: [xs]}))],
-    ['a readable stream', () => new ReadableStream(streamed(slices))],
+    ['a readable stream', () => new ReadableStream(streamed(slices)) as unknown as Samples],
   ];
   function* generate<T>(form: (batch: {xs: tf.Tensor}) => T): Generator<T> {
     for (const xs of slices) yield form({xs});

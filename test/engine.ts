@@ -4,6 +4,8 @@ import {describe} from 'vitest';
 import {loadAddon} from '../dist/kernels/addon.js';
 import {tensorEngine} from '../dist/kernels/tensors.js';
 
+export {deviation} from './metric.js';
+
 export const engineName = process.env.ENGRAM_TEST_ENGINE as 'native' | 'reference' | 'webgpu';
 
 /** Largest accepted max |a-b| / max(|b|, 1e-4 max|b|) against the definition. */
@@ -37,17 +39,3 @@ if (unavailable !== null) await tf.setBackend('cpu');
 
 /** `describe`, skipped where this machine lacks the engine. */
 export const describeEngine = describe.skipIf(unavailable !== null);
-
-/** max |a-b| / max(|b|, 1e-4 max|b|): the metric of exactness. Another `floor` may take the place of 1e-4. */
-export function deviation(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 1e-4): number {
-  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
-  let largest = 0;
-  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const scale = Math.max(Math.abs(expected[i]), floor * largest);
-    const error = scale === 0 ? Math.abs(actual[i]) : Math.abs(actual[i] - expected[i]) / scale;
-    if (!(error <= worst)) worst = error;
-  }
-  return worst;
-}

@@ -6,7 +6,7 @@ import {asNetwork, type NetworkLike, refuseNestedTape, SampleTape, type Seed} fr
 import {checkVariables} from '../tape/network.js';
 import {decodeAccumulation, encodeAccumulation, type StoredSum} from './accumulation-file.js';
 import type {Samples} from './batches.js';
-import {identify, matchAll, type VariableId, type VariableNames} from './match.js';
+import {identify, inOrder, matchAll, type VariableId, type VariableNames} from './match.js';
 import {type AccumulationSettings, type Measure, measureOf, refuseOtherMeasure, squaredNormSeed} from './measure.js';
 import {checkEstimateOptions, type EstimateOptions} from './options.js';
 import {withOutputs} from './outputs.js';
@@ -163,7 +163,7 @@ export class Accumulation {
     return this.alone(async () => {
       if (!this.sums) throw noSamples();
       const started = performance.now();
-      const importance = await this.sums.finish(this.samples);
+      const importance = inOrder(this.ids, await this.sums.finish(this.samples));
       return {importance, report: this.tally.report(this.ids, (performance.now() - started) / 1000)};
     });
   }
