@@ -146,6 +146,12 @@ export class Container extends Fields {
       rows.push(row);
     }
     this.rows = rows;
+    const stray = [...file.metadata.keys()].find((key) => {
+      const [kind, index] = key.split('.', 2);
+      return kind === 'variable' && !(Number(index) < rows.length);
+    });
+    if (stray !== undefined)
+      throw damaged(`variables from 0 to ${rows.length - 1}`, `metadata ${JSON.stringify(stray)}`);
   }
 
   /** To be called at the end: a tensor that nobody asked for is a defect. */
