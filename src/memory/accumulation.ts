@@ -3,12 +3,11 @@ import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
 import {asNetwork, type NetworkLike, refuseNestedTape, SampleTape, type Seed} from '../tape/index.js';
-import {checkVariables} from '../tape/network.js';
 import {decodeAccumulation, encodeAccumulation, type StoredSum} from './accumulation-file.js';
 import type {Samples} from './batches.js';
 import {identify, inOrder, matchAll, type VariableId, type VariableNames} from './match.js';
 import {type AccumulationSettings, type Measure, measureOf, refuseOtherMeasure, squaredNormSeed} from './measure.js';
-import {checkEstimateOptions, type EstimateOptions} from './options.js';
+import {checkEstimateOptions, checkVariableList, type EstimateOptions} from './options.js';
 import {withOutputs} from './outputs.js';
 import {noSamples, runPass} from './pass.js';
 import {fetchBytes, type MemoryStorage, storeBytes} from './storage.js';
@@ -66,8 +65,8 @@ export class Accumulation {
     settings: AccumulationSettings = {},
   ) {
     const {variables} = asNetwork(network);
+    checkVariableList(settings.variables ?? variables);
     this.variables = [...new Set(settings.variables ?? variables)];
-    checkVariables(this.variables);
     this.measure = measureOf(network, settings);
     this.ids = identify(network, this.variables);
     this.seed = settings.seed ?? squaredNormSeed;
@@ -95,7 +94,7 @@ export class Accumulation {
     await this.alone(async () => {
       refuseNestedTape();
       checkEstimateOptions(options);
-      checkVariables(this.variables);
+      checkVariableList(this.variables);
       const sums = new Sums(this.shapes, this.measure.phi);
       const theta = this.theta ?? Theta.take(this.variables);
       const tally = new Tally();
@@ -177,7 +176,7 @@ export class Accumulation {
   async presentTheta(): Promise<ReadonlyMap<string, tf.Tensor>> {
     return this.alone(async () => {
       if (!this.theta) throw noSamples();
-      checkVariables(this.variables);
+      checkVariableList(this.variables);
       refuseChanged(await this.theta.changedIn(this.variables));
       return this.theta.values;
     });
@@ -224,7 +223,7 @@ export class Accumulation {
     {variables, seed, names}: AccumulationLoadOptions = {},
   ): Promise<Accumulation> {
     const candidates = variables ?? asNetwork(network).variables;
-    checkVariables(candidates);
+    checkVariableList(candidates);
     const {measure, counts, variables: stored} = decodeAccumulation(await fetchBytes(place));
     if ((measure.seed === 'custom') !== (seed !== undefined)) {
       throw new EngramError('ARGUMENT', {

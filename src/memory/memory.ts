@@ -2,8 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
-import {checkVariables, describe} from '../tape/network.js';
-import {checkChoice} from './options.js';
+import {checkChoice, checkVariableList} from './options.js';
 import {checkTask, checkValues} from './task.js';
 
 /**
@@ -123,14 +122,7 @@ export class Memory {
   ): Promise<void> {
     this.throwIfDisposed();
     checkChoice('rule', rule, mergeRules);
-    if (!Array.isArray(variables)) {
-      throw new EngramError('ARGUMENT', {
-        expected: 'an array of tf.Variable',
-        received: describe(variables),
-        remedy: 'Pass the variables that the importance is about.',
-      });
-    }
-    checkVariables(variables);
+    checkVariableList(variables);
     const theta = new Map<string, tf.Tensor>();
     try {
       for (const variable of variables) theta.set(variable.name, tf.keep(variable.clone()));

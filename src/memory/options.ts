@@ -1,5 +1,7 @@
-/** What every call that reads samples takes besides them. */
+/** What calls take besides samples: their options, and how these are checked. */
+import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
+import {checkVariables, describe} from '../tape/network.js';
 
 export interface Progress {
   /** Samples done. */
@@ -45,4 +47,16 @@ export function checkChoice(option: string, value: unknown, allowed: readonly st
     received: String(value),
     remedy: 'Leave it out for the default.',
   });
+}
+
+/** @throws EngramError ARGUMENT, DTYPE or DISPOSED for what is no array of live variables */
+export function checkVariableList(variables: readonly tf.Variable[]): void {
+  if (!Array.isArray(variables)) {
+    throw new EngramError('ARGUMENT', {
+      expected: 'an array of tf.Variable',
+      received: describe(variables),
+      remedy: 'Pass the variables that the importance is about.',
+    });
+  }
+  checkVariables(variables);
 }
