@@ -221,12 +221,13 @@ describeEngine(`bad input to accumulations and memories on ${engineName}`, () =>
       ['ARGUMENT', null],
       ['ARGUMENT', {w: own(tf.ones([2]))}],
       ['ARGUMENT', new Map([['w', [1, 2]]])],
+      ['ARGUMENT', new Map([['w', own(tf.fill([2], -1))]])],
       ['DISPOSED', new Map([['w', disposed([2])]])],
       ['DTYPE', new Map([['w', own(tf.ones([2], 'int32'))]])],
       ['NON_FINITE', new Map([['w', own(tf.fill([4], 3e38))]])],
       ['NON_FINITE', new Map([['w', own(tf.fill([4], Number.NaN))]])],
     ];
     for (const [code, wrong] of cases) expect((await errorOf(() => normalize(wrong as never))).code).toBe(code);
-    expect(tf.memory().numTensors).toBe(numTensors + 4);
+    expect(tf.memory().numTensors).toBe(numTensors + 5);
   });
 });

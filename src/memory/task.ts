@@ -3,6 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
 
+const noImportance = 'Take magnitudes (phi "abs") or squares: a sum of signed gradients is no importance.';
+
 /**
  * Refuses what does not fit each other or the memory, before anything is read from the device.
  *
@@ -93,7 +95,7 @@ export async function checkValues(importance: ReadonlyMap<string, tf.Tensor>): P
         throw new EngramError('ARGUMENT', {
           expected: `importance of "${name}" not to be negative`,
           received: String(least),
-          remedy: 'Take magnitudes (phi "abs") or squares: a sum of signed gradients is no importance.',
+          remedy: noImportance,
         });
       }
     } finally {
@@ -109,28 +111,38 @@ export async function checkValues(importance: ReadonlyMap<string, tf.Tensor>): P
  *
  * @param importance by variable name; the tensors stay the caller's
  * @returns new tensors by variable name, owned by the caller
- * @throws EngramError NON_FINITE if the sum exceeds 32 bits; ARGUMENT, DTYPE, DISPOSED
+ * @throws EngramError NON_FINITE if the sum exceeds 32 bits; ARGUMENT, also if it is negative; DTYPE, DISPOSED
  */
 export async function normalize(importance: ReadonlyMap<string, tf.Tensor>): Promise<Map<string, tf.Tensor>> {
   checkTensors('importance', importance);
-  if (importance.size === 0) return new Map(); // no variable on the path to the outputs
   // Clones: the caller may dispose its own while the sum is read.
   const own = [...importance].map(([name, omega]) => [name, tf.keep(omega.clone())] as const);
-  const total = tf.tidy(() => tf.addN(own.map(([, omega]) => tf.sum(omega))));
+  const parts = own.map(([, omega]) => omega).filter(({size}) => size > 0); // a GPU sums no empty tensor
   try {
-    const [sum] = await total.data();
-    const size = own.reduce((n, [, omega]) => n + omega.size, 0);
-    const factor = Math.fround(size / sum);
-    if (!Number.isFinite(sum)) {
-      throw new EngramError('NON_FINITE', {
-        expected: 'importance whose sum is a finite 32-bit float',
-        received: String(sum),
-        remedy: 'Scale the outputs of the network down, or leave normalize out.',
-      });
+    let factor = 1;
+    if (parts.length > 0) {
+      const total = tf.tidy(() => tf.addN(parts.map((omega) => tf.sum(omega))));
+      const [sum] = await total.data().finally(() => total.dispose());
+      if (!Number.isFinite(sum)) {
+        throw new EngramError('NON_FINITE', {
+          expected: 'importance whose sum is a finite 32-bit float',
+          received: String(sum),
+          remedy: 'Scale the outputs of the network down, or leave normalize out.',
+        });
+      }
+      if (sum < 0) {
+        throw new EngramError('ARGUMENT', {
+          expected: 'importance, which is not negative',
+          received: `a sum of ${sum}`,
+          remedy: noImportance,
+        });
+      }
+      factor = Math.fround(parts.reduce((size, omega) => size + omega.size, 0) / sum);
     }
-    const isScalable = factor !== Number.POSITIVE_INFINITY;
-    return new Map(own.map(([name, omega]) => [name, isScalable ? tf.mul(omega, factor) : omega.clone()]));
+    const scale = (omega: tf.Tensor) =>
+      omega.size === 0 || factor === Number.POSITIVE_INFINITY ? omega.clone() : tf.mul(omega, factor);
+    return new Map(own.map(([name, omega]) => [name, scale(omega)]));
   } finally {
-    tf.dispose([total, ...own.map(([, omega]) => omega)]);
+    tf.dispose(own.map(([, omega]) => omega));
   }
 }
