@@ -3,8 +3,8 @@ import {sha256} from '@noble/hashes/sha2.js';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 
-/** Floats that are hashed in one go, a few milliseconds of work. */
-const slice = 1 << 19;
+/** Bytes that are hashed in one go where that keeps the event loop waiting: a few milliseconds of work. */
+const slice = 1 << 17;
 
 /** Milliseconds after which the event loop gets a turn. */
 const yieldEvery = 20;
@@ -19,20 +19,32 @@ const anyNaN = 0x7fc00000;
  * @returns 64 hexadecimal digits
  */
 export async function fingerprintOf(tensor: tf.Tensor): Promise<string> {
-  const hash = sha256.create().update(new TextEncoder().encode(`${tensor.shape.join(',')}\n`));
+  const shape = new TextEncoder().encode(`${tensor.shape.join(',')}\n`);
   const values = (await tensor.data()) as Float32Array;
+  const start = -shape.length & 3; // so that the values are aligned
+  const buffer = new ArrayBuffer(start + shape.length + values.byteLength);
+  const bytes = new Uint8Array(buffer, start);
+  bytes.set(shape);
+  const bits = new Uint32Array(buffer, start + shape.length);
+  new Float32Array(buffer, start + shape.length).set(values);
+  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7fffffff) > 0x7f800000) bits[i] = anyNaN;
+  const digest = await sha256Of(bytes);
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** By the platform, off the event loop; a page that came over plain http has none and gets a slower one. */
+async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
+  if (subtle) return new Uint8Array(await subtle.digest('SHA-256', bytes));
+  const hash = sha256.create();
   let resumed = performance.now();
-  for (let at = 0; at < values.length; at += slice) {
-    const part = values.slice(at, at + slice);
-    const bits = new Uint32Array(part.buffer);
-    for (let i = 0; i < part.length; i++) if (Number.isNaN(part[i])) bits[i] = anyNaN;
-    hash.update(new Uint8Array(part.buffer));
-    if (performance.now() - resumed > yieldEvery) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      resumed = performance.now();
-    }
+  for (let at = 0; at < bytes.length; at += slice) {
+    hash.update(bytes.subarray(at, at + slice));
+    if (performance.now() - resumed < yieldEvery) continue;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    resumed = performance.now();
   }
-  return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hash.digest();
 }
 
 /**
