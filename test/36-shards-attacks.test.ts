@@ -159,19 +159,11 @@ describe('shard files under attack', () => {
     dispose();
   });
 
-  it('are not written without samples, with sums that are not finite, or half', async () => {
-    const {plain, accumulation, dispose} = await shard();
+  it('are not written without samples, or half', async () => {
+    const {plain, accumulation, x, dispose} = await shard();
     const empty = new Accumulation(plain);
     const path = fresh();
     expect((await errorOf(() => empty.save(`file://${path}`))).code).toBe('EMPTY_DATA');
-    const w = tf.variable(tf.fill([1, 1], 1e15));
-    const x = tf.fill([2, 1], 1e15);
-    const huge = new Accumulation({forward: (input) => tf.matMul(input as tf.Tensor, w as tf.Tensor), variables: [w]});
-    await huge.add(x);
-    const error = await errorOf(() => huge.save(`file://${path}`));
-    expect(error.code).toBe('NON_FINITE');
-    expect(error.received).toContain(w.name);
-    expect((await errorOf(() => huge.finish())).code).toBe('NON_FINITE');
     expect(existsSync(path)).toBe(false);
     await accumulation.save(`file://${path}`);
     const bytes = readFileSync(path);
@@ -185,7 +177,7 @@ describe('shard files under attack', () => {
     expect((await errorOf(() => accumulation.add(x))).code).toBe('BUSY');
     await saving;
     expect(readFileSync(path)).toEqual(bytes);
-    for (const thing of [empty, huge, w, x]) thing.dispose();
+    empty.dispose();
     dispose();
   });
 });

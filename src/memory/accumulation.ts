@@ -107,6 +107,8 @@ export class Accumulation {
         await check();
         const tape = this.tape ?? this.newTape();
         await runPass({network, tape, sums, tally, check}, data, options);
+        await sums.throwIfNonfinite(); // before they spoil what was there
+        await check();
         if (this.sums) this.sums.merge(sums);
         this.tape = tape;
       } catch (error) {

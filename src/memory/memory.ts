@@ -123,14 +123,16 @@ export class Memory {
     this.throwIfDisposed();
     checkChoice('rule', rule, mergeRules);
     checkVariableList(variables);
-    const theta = new Map<string, tf.Tensor>();
+    checkTask(importance, new Map(variables.map((variable) => [variable.name, variable])), this.entries);
+    // Clones: whatever becomes of the tensors while their values are checked.
+    const [omega, theta] = [importance, variables.map((variable) => [variable.name, variable] as const)].map(
+      (tensors) => new Map([...tensors].map(([name, tensor]) => [name, tf.keep(tensor.clone())])),
+    );
     try {
-      for (const variable of variables) theta.set(variable.name, tf.keep(variable.clone()));
-      checkTask(importance, theta, this.entries);
-      await checkValues(importance);
-      this.merge(importance, theta, rule);
+      await checkValues(omega);
+      this.merge(omega, theta, rule);
     } finally {
-      tf.dispose([...theta.values()]);
+      tf.dispose([...omega.values(), ...theta.values()]);
     }
   }
 

@@ -59,7 +59,6 @@ export async function runPass(pass: Pass, data: Samples, options: EstimateOption
     }
     if (tally.samples === 0) throw noSamples();
     await inputCheck.throwIfNonfinite();
-    await check();
     tally.forwardPasses = tape.forwardPasses - before.passes;
     tally.certificateSeconds = (tape.certificates.milliseconds - before.certificates) / 1000;
     tally.seconds = (performance.now() - started) / 1000;

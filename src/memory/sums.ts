@@ -5,6 +5,7 @@ import type {Params} from '../kernels/table.js';
 import type {Cell, TensorEngine} from '../kernels/tensor-engine.js';
 import {tensorEngine} from '../kernels/tensors.js';
 import {type BatchRecord, eachCall, type OperandRecord} from '../tape/index.js';
+import {nonfiniteIn} from './nonfinite.js';
 
 /** What is summed: the magnitude of a sample's gradient (MAS), its square (Fisher information), or itself. */
 export type Phi = Params<'grad_moment'>['phi'];
@@ -105,36 +106,34 @@ export class Sums {
   async finish(samples: number): Promise<Map<string, tf.Tensor>> {
     this.fold();
     const importance = new Map<string, tf.Tensor>();
-    const nonfinite: [string, Cell][] = [];
     try {
       const weight = 1 / samples;
       for (const [name, sum] of this.sums) {
         const {shape, hi, lo} = sum;
-        const {size} = hi;
         // Before the result is made, so that it needs no memory beyond that of the sums.
         sum.batch?.dispose();
         sum.batch = undefined;
         const {merged} = this.engine.run(
           'merge',
-          {rule: 'linear', size, storedWeight: weight, incomingWeight: weight},
+          {rule: 'linear', size: hi.size, storedWeight: weight, incomingWeight: weight},
           {stored: hi, incoming: lo},
           {merged: shape},
         );
         importance.set(name, merged);
-        const count = this.engine.cell(1, 'u32');
-        nonfinite.push([name, count]);
-        this.engine.run('count_nonfinite', {size}, {values: merged, count}, {});
       }
-      const bad: string[] = [];
-      for (const [name, count] of nonfinite) if ((await count.read())[0] > 0) bad.push(name);
-      if (bad.length > 0) throw nonFinite(bad);
+      refuseNonfinite(await nonfiniteIn(importance));
       return importance;
     } catch (error) {
       for (const tensor of importance.values()) tensor.dispose();
       throw error;
-    } finally {
-      for (const [, count] of nonfinite) count.dispose();
     }
+  }
+
+  /** @throws EngramError NON_FINITE if any sum is NaN or Infinity */
+  async throwIfNonfinite(): Promise<void> {
+    this.fold();
+    const parts = [...this.sums].flatMap(([name, {hi, lo}]) => [[name, hi] as const, [name, lo] as const]);
+    refuseNonfinite(await nonfiniteIn(parts));
   }
 
   /**
@@ -143,14 +142,11 @@ export class Sums {
    * @throws EngramError NON_FINITE if any sum is NaN or Infinity
    */
   async read(): Promise<Map<string, HostSum>> {
-    this.fold();
+    await this.throwIfNonfinite();
     const values = new Map<string, HostSum>();
     for (const [name, {hi, lo}] of this.sums) {
       values.set(name, {hi: (await hi.read()) as Float32Array, lo: (await lo.read()) as Float32Array});
     }
-    const allFinite = ({hi, lo}: HostSum) => hi.every(Number.isFinite) && lo.every(Number.isFinite);
-    const bad = [...values].filter(([, sum]) => !allFinite(sum)).map(([name]) => name);
-    if (bad.length > 0) throw nonFinite(bad);
     return values;
   }
 
@@ -219,8 +215,9 @@ export class Sums {
   }
 }
 
-function nonFinite(names: readonly string[]): EngramError {
-  return new EngramError('NON_FINITE', {
+function refuseNonfinite(names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new EngramError('NON_FINITE', {
     expected: 'finite importance',
     received: `NaN or Infinity in ${names.join(', ')}`,
     remedy: 'Look for NaN in the data and the weights, or for outputs too large to square in 32 bits.',

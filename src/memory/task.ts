@@ -1,7 +1,7 @@
 /** The importance of one task before it joins a memory: what is refused, and how it is normalised. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {tensorEngine} from '../kernels/tensors.js';
+import {nonfiniteIn} from './nonfinite.js';
 
 const noImportance = 'Take magnitudes (phi "abs") or squares: a sum of signed gradients is no importance.';
 
@@ -75,33 +75,24 @@ function checkTensors(what: string, tensors: ReadonlyMap<string, tf.Tensor>): vo
  * @throws EngramError NON_FINITE, ARGUMENT
  */
 export async function checkValues(importance: ReadonlyMap<string, tf.Tensor>): Promise<void> {
-  const engine = tensorEngine();
+  const lost = await nonfiniteIn(importance);
+  if (lost.length > 0) {
+    throw new EngramError('NON_FINITE', {
+      expected: 'finite importance',
+      received: `NaN or Infinity in ${lost.join(', ')}`,
+      remedy: 'Look for NaN in the data and the weights.',
+    });
+  }
   for (const [name, values] of importance) {
-    const {size} = values;
-    if (size === 0) continue;
-    const count = engine.cell(1, 'u32'); // by bits: comparisons on a GPU may not see NaN
+    if (values.size === 0) continue;
     const smallest = tf.tidy(() => tf.min(values));
-    try {
-      engine.run('count_nonfinite', {size}, {values, count}, {});
-      const [[found], [least]] = [await count.read(), await smallest.data()];
-      if (found > 0) {
-        throw new EngramError('NON_FINITE', {
-          expected: `finite importance of "${name}"`,
-          received: `${found} NaN or Infinity`,
-          remedy: 'Look for NaN in the data and the weights.',
-        });
-      }
-      if (least < 0) {
-        throw new EngramError('ARGUMENT', {
-          expected: `importance of "${name}" not to be negative`,
-          received: String(least),
-          remedy: noImportance,
-        });
-      }
-    } finally {
-      count.dispose();
-      smallest.dispose();
-    }
+    const [least] = await smallest.data().finally(() => smallest.dispose());
+    if (least >= 0) continue;
+    throw new EngramError('ARGUMENT', {
+      expected: `importance of "${name}" not to be negative`,
+      received: String(least),
+      remedy: noImportance,
+    });
   }
 }
 
