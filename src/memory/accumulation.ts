@@ -98,15 +98,14 @@ export class Accumulation {
       const sums = new Sums(this.shapes, this.measure.phi);
       const theta = this.theta ?? Theta.take(this.variables);
       const tally = new Tally();
-      const {network} = this;
+      const check = async () => {
+        this.throwIfDisposed();
+        refuseChanged(await theta.changedIn(this.variables));
+      };
       try {
-        const check = async () => {
-          this.throwIfDisposed();
-          refuseChanged(await theta.changedIn(this.variables));
-        };
         await check();
         const tape = this.tape ?? this.newTape();
-        await runPass({network, tape, sums, tally, check}, data, options);
+        await runPass({network: this.network, tape, sums, tally, check}, data, options);
         await sums.throwIfNonfinite(); // before they spoil what was there
         await check();
         if (this.sums) this.sums.merge(sums);

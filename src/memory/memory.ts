@@ -4,6 +4,7 @@ import {EngramError} from '../errors.js';
 import {tensorEngine} from '../kernels/tensors.js';
 import {checkChoice, checkVariableList} from './options.js';
 import {checkTask, checkValues} from './task.js';
+import {clonesOf} from './theta.js';
 
 /**
  * How a finished task joins the memory: `sum` (the paper), `ema` (half old, half new; the first task whole), `mean`
@@ -123,11 +124,9 @@ export class Memory {
     this.throwIfDisposed();
     checkChoice('rule', rule, mergeRules);
     checkVariableList(variables);
-    checkTask(importance, new Map(variables.map((variable) => [variable.name, variable])), this.entries);
-    // Clones: whatever becomes of the tensors while their values are checked.
-    const [omega, theta] = [importance, variables.map((variable) => [variable.name, variable] as const)].map(
-      (tensors) => new Map([...tensors].map(([name, tensor]) => [name, tf.keep(tensor.clone())])),
-    );
+    const named = new Map(variables.map((variable) => [variable.name, variable]));
+    checkTask(importance, named, this.entries);
+    const [omega, theta] = [clonesOf(importance), clonesOf(named)];
     try {
       await checkValues(omega);
       this.merge(omega, theta, rule);

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {nonfiniteIn} from './nonfinite.js';
+import {clonesOf} from './theta.js';
 
 const noImportance = 'Take magnitudes (phi "abs") or squares: a sum of signed gradients is no importance.';
 
@@ -106,9 +107,8 @@ export async function checkValues(importance: ReadonlyMap<string, tf.Tensor>): P
  */
 export async function normalize(importance: ReadonlyMap<string, tf.Tensor>): Promise<Map<string, tf.Tensor>> {
   checkTensors('importance', importance);
-  // Clones: the caller may dispose its own while the sum is read.
-  const own = [...importance].map(([name, omega]) => [name, tf.keep(omega.clone())] as const);
-  const parts = own.map(([, omega]) => omega).filter(({size}) => size > 0); // a GPU sums no empty tensor
+  const own = clonesOf(importance); // the caller may dispose its tensors while the sum is read
+  const parts = [...own.values()].filter(({size}) => size > 0); // a GPU sums no empty tensor
   try {
     let factor = 1;
     if (parts.length > 0) {
@@ -132,8 +132,8 @@ export async function normalize(importance: ReadonlyMap<string, tf.Tensor>): Pro
     }
     const scale = (omega: tf.Tensor) =>
       omega.size === 0 || factor === Number.POSITIVE_INFINITY ? omega.clone() : tf.mul(omega, factor);
-    return new Map(own.map(([name, omega]) => [name, scale(omega)]));
+    return new Map([...own].map(([name, omega]) => [name, scale(omega)]));
   } finally {
-    tf.dispose(own.map(([, omega]) => omega));
+    tf.dispose([...own.values()]);
   }
 }

@@ -59,7 +59,7 @@ export class Theta {
 
   /** The present values. */
   static take(variables: Iterable<tf.Variable>): Theta {
-    return new Theta(clones(variables), new Map());
+    return new Theta(clonesOf([...variables].map((variable) => [variable.name, variable])), new Map());
   }
 
   /** Values known by their fingerprints. */
@@ -69,9 +69,9 @@ export class Theta {
 
   /** The same under other names, which are given by the present ones. */
   renamed(names: ReadonlyMap<string, string>): Theta {
-    const tensors = [...this.tensors].map(([name, tensor]) => [names.get(name)!, tf.keep(tensor.clone())] as const);
+    const tensors = [...this.tensors].map(([name, tensor]) => [names.get(name)!, tensor] as const);
     const fingerprints = [...this.fingerprints].map(([name, print]) => [names.get(name)!, print] as const);
-    return new Theta(new Map(tensors), new Map(fingerprints));
+    return new Theta(clonesOf(tensors), new Map(fingerprints));
   }
 
   /** The values by variable name, as far as they did not come from a file; owned by this object. */
@@ -136,8 +136,9 @@ export class Theta {
   }
 }
 
-function clones(variables: Iterable<tf.Variable>): Map<string, tf.Tensor> {
-  return new Map([...variables].map((variable) => [variable.name, tf.keep(variable.clone())]));
+/** Clones that outlive their originals and every `tf.tidy`; they share memory, and the caller disposes them. */
+export function clonesOf(tensors: Iterable<readonly [string, tf.Tensor]>): Map<string, tf.Tensor> {
+  return new Map([...tensors].map(([name, tensor]) => [name, tf.keep(tensor.clone())]));
 }
 
 /** @throws EngramError CHANGED for variables that were trained or assigned since samples were measured */
