@@ -1,11 +1,13 @@
 /** The interface that the three engines (webgpu, native, reference) stand behind. */
 import type {BufferName, KernelName, Params} from './table.js';
 
+/** Where kernels run: on a GPU, in the C++ addon, or in plain TypeScript. */
 export type EngineName = 'webgpu' | 'native' | 'reference';
 
 /** A buffer for every name in the kernel's row. */
 export type Buffers<K extends KernelName, Buffer> = {[B in BufferName<K>]: Buffer};
 
+/** How a call off the event loop can be stopped. */
 export interface RunOptions {
   /** Stops the call: its promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;

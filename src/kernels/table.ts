@@ -39,6 +39,7 @@ export interface BufferSpec {
   readonly length: readonly string[];
 }
 
+/** A row of {@link table}: what a kernel does, its parameters and its buffers. */
 export interface KernelSpec {
   readonly does: string;
   readonly params: Readonly<Record<string, ParamSpec>>;
@@ -57,6 +58,7 @@ const u32 = <A extends Access>(access: A, ...length: string[]) => ({access, dtyp
 /** phi of `M += sum_b phi(g_b)`: |g| for MAS, g squared for Fisher information (EWC), g for the ordinary gradient. */
 const phi = choice('abs', 'square', 'identity');
 
+/** All kernels, by name. */
 export const table = {
   grad_moment: {
     does: 'M += Σ_b φ(Σ_l A·D); A gathered as patches of a 3-D convolution; depth 1 for 2-D, also height 1 for 1-D and rows',
@@ -242,7 +244,9 @@ export const table = {
 } as const satisfies Record<string, KernelSpec>;
 
 export type KernelTable = typeof table;
+/** Names of the kernels in {@link table}. */
 export type KernelName = keyof KernelTable;
+/** All names, in the order of the table. */
 export const kernelNames = Object.keys(table) as KernelName[];
 
 /** The arguments of a kernel: sizes and scalars as numbers, choices as their names. */

@@ -15,6 +15,7 @@ import {type HostSum, Sums} from './sums.js';
 import {type ImportanceReport, Tally} from './tally.js';
 import {refuseChanged, refuseOtherTheta, Theta} from './theta.js';
 
+/** How an accumulation is read from a file. */
 export interface AccumulationLoadOptions {
   /** Variables of the network that are looked for in the file. Default: all trainable ones, and those found count. */
   variables?: tf.Variable[];

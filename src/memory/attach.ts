@@ -15,6 +15,7 @@ import {
 } from './match.js';
 import type {Entry, Memory} from './memory.js';
 
+/** What a memory found in the network that it was attached to. */
 export interface AttachReport {
   /** By variable of the network that now holds something: the name under which the memory had it. */
   matched: ReadonlyMap<string, string>;

@@ -7,6 +7,7 @@ import type {AccumulationSettings} from './measure.js';
 import type {EstimateOptions} from './options.js';
 import type {ImportanceReport} from './tally.js';
 
+/** What is measured, of which variables, and how the data are read. */
 export interface EstimateSettings extends EstimateOptions, AccumulationSettings {}
 
 /**

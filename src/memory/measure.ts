@@ -7,6 +7,7 @@ import {checkChoice} from './options.js';
 import {chooseOutputs, type OutputChoice} from './outputs.js';
 import type {Phi} from './sums.js';
 
+/** What is measured, and of which variables. */
 export interface AccumulationSettings {
   /** Variables whose importance is accumulated. Default: all trainable ones. */
   variables?: tf.Variable[];

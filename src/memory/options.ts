@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {checkVariables, describe} from '../tape/network.js';
 
+/** How far a pass over the data has come. */
 export interface Progress {
   /** Samples done. */
   samples: number;
@@ -14,6 +15,7 @@ export interface Progress {
   secondsLeft: number | undefined;
 }
 
+/** How the data are read. */
 export interface EstimateOptions {
   /** Samples per batch; the result does not depend on it. Default 64. */
   batchSize?: number;

@@ -6,6 +6,7 @@ import {matchLoaded, uniqueName, type VariableId, type VariableNames} from './ma
 import type {Elsewhere, Entry, Memory} from './memory.js';
 import {decodeMemory, encodeMemory, type MemorySettings, type StoredVariable} from './memory-file.js';
 
+/** What a file held, and where it found its variables. */
 export interface LoadReport {
   /** By variable of the network that now holds something: its name in the file. */
   matched: ReadonlyMap<string, string>;

@@ -7,7 +7,9 @@ import {damaged} from './safetensors-header.js';
 
 /** Storage of one's own: the bytes are a safetensors file. */
 export interface ByteStore {
+  /** Stores the bytes in the place of those before; a rejection leaves these as they are. */
   write(bytes: Uint8Array): Promise<void>;
+  /** The bytes that were last written. */
   read(): Promise<Uint8Array>;
 }
 

@@ -1,6 +1,7 @@
 /** What an accumulation counts besides its sums, and the report that comes of it. */
 import type {VariableId} from './match.js';
 
+/** How one parameter was measured. */
 export interface ParameterReport {
   name: string;
   shape: number[];
@@ -10,6 +11,7 @@ export interface ParameterReport {
   fallback: string | null;
 }
 
+/** What a measurement took, and how each parameter was measured. */
 export interface ImportanceReport {
   samples: number;
   batches: number;

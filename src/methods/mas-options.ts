@@ -6,6 +6,7 @@ import {checkChoice, type EstimateOptions} from '../memory/options.js';
 import type {OutputChoice} from '../memory/outputs.js';
 import type {VariableFilter} from './variables.js';
 
+/** What is measured and held, and how strongly. */
 export interface MemoryAwareSynapsesOptions {
   /** Strength of the penalty lambda * sum Omega (theta - theta*)^2; the paper uses 1. */
   lambda: number;
@@ -21,6 +22,7 @@ export interface MemoryAwareSynapsesOptions {
   exclude?: VariableFilter;
 }
 
+/** How a task is consolidated. */
 export interface ConsolidateOptions extends EstimateOptions {
   /**
    * The outputs that this task is about, by index or, for a tf.LayersModel, name; default all. Parameters on the path
@@ -35,6 +37,7 @@ export interface ConsolidateOptions extends EstimateOptions {
   resetOptimizer?: boolean;
 }
 
+/** How variables of another network are found in the memory. */
 export interface AttachOptions {
   /** What names cannot tell: variable of the network -> held variable that it continues, or null for a new one. */
   names?: VariableNames;

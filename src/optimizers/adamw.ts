@@ -30,6 +30,7 @@ export class AdamW extends tf.AdamOptimizer {
     super(learningRate, beta1, beta2, epsilon);
   }
 
+  /** One step on the gradients, as TensorFlow.js calls it. */
   override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
     const reached = Array.isArray(gradients)
       ? gradients.filter(({tensor}) => tensor != null).map(({name}) => name)
@@ -41,6 +42,7 @@ export class AdamW extends tf.AdamOptimizer {
     super.applyGradients(gradients as {name: string; tensor: tf.Tensor}[]);
   }
 
+  /** Settings from which `fromConfig` makes the same optimizer. */
   override getConfig(): tf.serialization.ConfigDict {
     return {...super.getConfig(), weightDecay: this.weightDecay};
   }

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Memory} from '../memory/memory.js';
 
+/** How the penalty enters a step. */
 export interface PenaltyOptions {
   /** Strength of the penalty lambda * sum Omega (theta - theta*)^2. Read at every step. */
   lambda: number;
@@ -56,10 +57,12 @@ export abstract class PenalizedOptimizer extends tf.Optimizer {
   get learningRate(): number {
     return (this.base as unknown as {learningRate: number}).learningRate;
   }
+  /** Sets the base's learning rate. */
   set learningRate(learningRate: number) {
     this.setLearningRate(learningRate);
   }
 
+  /** As assigning `learningRate`: what TensorFlow.js' callbacks call. */
   setLearningRate(learningRate: number): void {
     const base = this.base as unknown as {learningRate: number; setLearningRate?(rate: number): void};
     if (typeof base.setLearningRate === 'function') base.setLearningRate(learningRate);

@@ -60,6 +60,7 @@ export class NativeBackend extends MathBackendCPU {
     }
   }
 
+  /** The values of a tensor, whose memory is the reader's from then on. */
   override readSync(dataId: object): tf.BackendValues {
     const entry = this.entry(dataId);
     if (entry?.own) entry.own = false;
@@ -73,6 +74,7 @@ export class NativeBackend extends MathBackendCPU {
     return disposed;
   }
 
+  /** Lets go of the memory that waits for its next use. */
   override dispose(): void {
     this.buffers.clear();
     super.dispose();

@@ -32,6 +32,7 @@ export const bodies: {[K in KernelName]: Body<K>} = {
   penalty_value,
 };
 
+/** Plain loops with sums in 64 bits: the truth that the other engines are tested against. */
 export const referenceEngine: Engine<HostInput> = {
   name: 'reference',
   run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, HostInput>): void {
