@@ -1,13 +1,14 @@
-/** `engram bench [kernels] [consolidation] [training]`: prints one table a part and writes everything as JSON. */
+/** `engram bench [kernels] [consolidation] [training] [clients]`: prints one table a part and writes everything as JSON. */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import Table from 'cli-table3';
+import {clientsBench} from './clients.mjs';
 import {consolidation} from './consolidation.mjs';
 import {kernels} from './kernels.mjs';
 import {machine} from './measure.mjs';
 import {training} from './training.mjs';
 
-const parts = {kernels, consolidation, training};
+const parts = {kernels, consolidation, training, clients: clientsBench};
 
 /**
  * @param names parts to run; none means all
@@ -34,6 +35,7 @@ export async function run(names = [], {out = 'out/bench.json', ...options} = {})
 }
 
 function print(name, rows) {
+  if (rows.length === 0) return;
   const columns = Object.keys(rows[0]);
   const table = new Table({head: columns, style: {head: [], border: []}});
   for (const row of rows) {
