@@ -130,6 +130,7 @@ void testCancelKernel(const InstructionSet& set, float oddDelta) {
   grad_moment_call s{};
   s.phi = grad_moment_phi::abs;
   s.samples = s.uses = 1;
+  s.inDepth = s.outDepth = s.filterDepth = s.strideDepth = s.dilationDepth = 1;
   s.inHeight = s.inWidth = s.outHeight = s.outWidth = side;
   s.inChannels = s.fanOut = channels;
   s.filterHeight = s.filterWidth = taps;
