@@ -127,8 +127,11 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
     demand(value("batchA") > 0, "batchA to be at least 1", 0);
     demand(value("batchB") > 0, "batchB to be at least 1", 0);
   }
-  if (value("period") == 0) {
-    demand(value("op") >= 2 || value("size") == 0, "period to be at least 1 for add and multiply", 0);
+  if (value("rows") > 0) demand(!(value("slopeRows") == 0), "slopeRows to be at least 1", 0);
+  if (value("size") > 0) {
+    for (const char* length : {"meanSize", "varianceSize", "scaleSize", "offsetSize"}) {
+      demand(!(value(length) == 0), std::string(length) + " to be at least 1", 0);
+    }
   }
   const double slots = value("slotCount");
   demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
@@ -136,7 +139,7 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
 
 /** Whether a walk stays in its buffer. Sums of products below 2^106 are exact enough in doubles to tell. */
 void checkReach(Napi::Env env, const Row& row, const Reach& reach, const double* params, double length) {
-  double lowest = params[reach.start], highest = lowest;
+  double lowest = reach.start < 0 ? 0 : params[reach.start], highest = lowest;
   for (int k = 0; k < reach.axes; ++k) {
     const double count = params[reach.counts[k]];
     if (count == 0) return;  // nothing is touched

@@ -59,7 +59,7 @@ function bufferRow([name, {access, dtype, length}], params) {
 
 function reachRow({buffer, start, counts, steps}, {params, buffers}) {
   const numbers = (names) => names.map((name) => Object.keys(params).indexOf(name));
-  const [first] = numbers([start]);
+  const first = start === undefined ? -1 : numbers([start])[0];
   const at = Object.keys(buffers).indexOf(buffer);
   return `{${at}, ${first}, ${counts.length}, {${numbers(counts).join(', ')}}, {${numbers(steps).join(', ')}}}`;
 }

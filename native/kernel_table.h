@@ -162,7 +162,7 @@ struct penalty_value_call {
   float* value;
 };
 
-enum class matmul_activation { linear, relu, relu6, leakyrelu };
+enum class matmul_activation { linear, relu, relu6, leakyrelu, elu, sigmoid };
 struct matmul_call {
   matmul_activation activation;
   int64_t batch;
@@ -181,7 +181,7 @@ struct matmul_call {
   float* c;
 };
 
-enum class conv2d_activation { linear, relu, relu6, leakyrelu };
+enum class conv2d_activation { linear, relu, relu6, leakyrelu, elu, sigmoid };
 struct conv2d_call {
   conv2d_activation activation;
   int64_t samples;
@@ -267,20 +267,227 @@ struct max_pool_gradient_call {
   float* gradient;
 };
 
-enum class elementwise_op { add, multiply, relu, step };
-struct elementwise_call {
-  elementwise_op op;
+enum class unary_op { abs, acos, acosh, asin, asinh, atan, atanh, ceil, clip, cos, cosh, elu, erf, exp, expm1, floor, leakyrelu, log, log1p, neg, reciprocal, relu, relu6, round, rsqrt, selu, sigmoid, sign, sin, sinh, softplus, sqrt, square, step, tan, tanh };
+struct unary_call {
+  unary_op op;
   int64_t size;
-  int64_t period;
   double alpha;
+  double beta;
+  const float* x;
+  float* y;
+};
+
+enum class classify_op { finite, infinite, nan };
+struct classify_call {
+  classify_op op;
+  int64_t size;
+  const float* x;
+  uint8_t* y;
+};
+
+enum class binary_op { add, sub, multiply, divide, maximum, minimum, pow, squaredDifference, mod, atan2, prelu, eluGradient };
+struct binary_call {
+  binary_op op;
+  int64_t count0;
+  int64_t count1;
+  int64_t count2;
+  int64_t count3;
+  int64_t count4;
+  int64_t count5;
+  int64_t aStep0;
+  int64_t aStep1;
+  int64_t aStep2;
+  int64_t aStep3;
+  int64_t aStep4;
+  int64_t aStep5;
+  int64_t bStep0;
+  int64_t bStep1;
+  int64_t bStep2;
+  int64_t bStep3;
+  int64_t bStep4;
+  int64_t bStep5;
+  int64_t aSize;
+  int64_t bSize;
   const float* a;
   const float* b;
   float* c;
 };
 
+struct floor_divide_call {
+  int64_t count0;
+  int64_t count1;
+  int64_t count2;
+  int64_t count3;
+  int64_t count4;
+  int64_t count5;
+  int64_t aStep0;
+  int64_t aStep1;
+  int64_t aStep2;
+  int64_t aStep3;
+  int64_t aStep4;
+  int64_t aStep5;
+  int64_t bStep0;
+  int64_t bStep1;
+  int64_t bStep2;
+  int64_t bStep3;
+  int64_t bStep4;
+  int64_t bStep5;
+  int64_t aSize;
+  int64_t bSize;
+  const float* a;
+  const float* b;
+  int32_t* c;
+};
+
+enum class compare_op { equal, notEqual, less, lessEqual, greater, greaterEqual };
+struct compare_call {
+  compare_op op;
+  int64_t count0;
+  int64_t count1;
+  int64_t count2;
+  int64_t count3;
+  int64_t count4;
+  int64_t count5;
+  int64_t aStep0;
+  int64_t aStep1;
+  int64_t aStep2;
+  int64_t aStep3;
+  int64_t aStep4;
+  int64_t aStep5;
+  int64_t bStep0;
+  int64_t bStep1;
+  int64_t bStep2;
+  int64_t bStep3;
+  int64_t bStep4;
+  int64_t bStep5;
+  int64_t aSize;
+  int64_t bSize;
+  const float* a;
+  const float* b;
+  uint8_t* c;
+};
+
+enum class logical_op { conjunction, disjunction };
+struct logical_call {
+  logical_op op;
+  int64_t count0;
+  int64_t count1;
+  int64_t count2;
+  int64_t count3;
+  int64_t count4;
+  int64_t count5;
+  int64_t aStep0;
+  int64_t aStep1;
+  int64_t aStep2;
+  int64_t aStep3;
+  int64_t aStep4;
+  int64_t aStep5;
+  int64_t bStep0;
+  int64_t bStep1;
+  int64_t bStep2;
+  int64_t bStep3;
+  int64_t bStep4;
+  int64_t bStep5;
+  int64_t aSize;
+  int64_t bSize;
+  const uint8_t* a;
+  const uint8_t* b;
+  uint8_t* c;
+};
+
+struct logical_not_call {
+  int64_t size;
+  const uint8_t* x;
+  uint8_t* y;
+};
+
+struct select_call {
+  int64_t rows;
+  int64_t columns;
+  const uint8_t* condition;
+  const float* chosen;
+  const float* other;
+  float* result;
+};
+
+struct accumulate_call {
+  int64_t size;
+  int64_t first;
+  const float* x;
+  float* sum;
+};
+
+struct prelu_rows_call {
+  int64_t rows;
+  int64_t columns;
+  int64_t slopeRows;
+  const float* slopes;
+  float* values;
+};
+
+enum class reduce_op { sum, mean, product, maximum, minimum };
+struct reduce_call {
+  reduce_op op;
+  int64_t kept0;
+  int64_t reduced0;
+  int64_t kept1;
+  int64_t reduced1;
+  int64_t kept2;
+  int64_t reduced2;
+  int64_t kept3;
+  const float* x;
+  float* y;
+};
+
+enum class reduce_booleans_op { all, any };
+struct reduce_booleans_call {
+  reduce_booleans_op op;
+  int64_t kept0;
+  int64_t reduced0;
+  int64_t kept1;
+  int64_t reduced1;
+  int64_t kept2;
+  int64_t reduced2;
+  int64_t kept3;
+  const uint8_t* x;
+  uint8_t* y;
+};
+
+enum class arg_reduce_op { maximum, minimum };
+struct arg_reduce_call {
+  arg_reduce_op op;
+  int64_t outer;
+  int64_t reduced;
+  int64_t inner;
+  const float* x;
+  int32_t* y;
+};
+
+struct softmax_call {
+  int64_t rows;
+  int64_t columns;
+  const float* x;
+  float* y;
+};
+
+struct batch_norm_call {
+  int64_t size;
+  int64_t meanSize;
+  int64_t varianceSize;
+  int64_t scaleSize;
+  int64_t offsetSize;
+  double epsilon;
+  const float* x;
+  const float* mean;
+  const float* variance;
+  const float* scale;
+  const float* offset;
+  float* y;
+};
+
 // Kernels of the table, and operations of the tfjs backend.
 #define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(grad_moment_gather) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
-#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(elementwise)
+#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(unary) X(classify) X(binary) X(floor_divide) X(compare) X(logical) X(logical_not) X(select) X(accumulate) X(prelu_rows) X(reduce) X(reduce_booleans) X(arg_reduce) X(softmax) X(batch_norm)
 
 // What the checks at the N-API edge know about each argument.
 constexpr ParamRow grad_moment_params[] = {
@@ -468,7 +675,7 @@ constexpr Row kernelRows[] = {
 };
 
 constexpr ParamRow matmul_params[] = {
-    {"activation", "one of linear, relu, relu6, leakyrelu", ParamRow::choice, 3},
+    {"activation", "one of linear, relu, relu6, leakyrelu, elu, sigmoid", ParamRow::choice, 5},
     {"batch", "a whole number (matrices)", ParamRow::size, 4294967295.0},
     {"batchA", "a whole number (matrices)", ParamRow::size, 4294967295.0},
     {"batchB", "a whole number (matrices)", ParamRow::size, 4294967295.0},
@@ -488,7 +695,7 @@ constexpr BufferRow matmul_buffers[] = {
 };
 
 constexpr ParamRow conv2d_params[] = {
-    {"activation", "one of linear, relu, relu6, leakyrelu", ParamRow::choice, 3},
+    {"activation", "one of linear, relu, relu6, leakyrelu, elu, sigmoid", ParamRow::choice, 5},
     {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
     {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
     {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
@@ -580,16 +787,260 @@ constexpr BufferRow max_pool_gradient_buffers[] = {
     {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
 };
 
-constexpr ParamRow elementwise_params[] = {
-    {"op", "one of add, multiply, relu, step", ParamRow::choice, 3},
+constexpr ParamRow unary_params[] = {
+    {"op", "one of abs, acos, acosh, asin, asinh, atan, atanh, ceil, clip, cos, cosh, elu, erf, exp, expm1, floor, leakyrelu, log, log1p, neg, reciprocal, relu, relu6, round, rsqrt, selu, sigmoid, sign, sin, sinh, softplus, sqrt, square, step, tan, tanh", ParamRow::choice, 35},
     {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
-    {"period", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
-    {"alpha", "a number (step of what is not positive)", ParamRow::scalar, 0},
+    {"alpha", "a number (slope of leakyrelu, step of what is not positive, lower end of clip)", ParamRow::scalar, 0},
+    {"beta", "a number (upper end of clip)", ParamRow::scalar, 0},
 };
-constexpr BufferRow elementwise_buffers[] = {
-    {"a", BufferRow::read, BufferRow::f32, "size", 1, {1}},
-    {"b", BufferRow::read, BufferRow::f32, "period", 1, {2}},
-    {"c", BufferRow::write, BufferRow::f32, "size", 1, {1}},
+constexpr BufferRow unary_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "size", 1, {1}},
+    {"y", BufferRow::write, BufferRow::f32, "size", 1, {1}},
+};
+
+constexpr ParamRow classify_params[] = {
+    {"op", "one of finite, infinite, nan", ParamRow::choice, 2},
+    {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow classify_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "size", 1, {1}},
+    {"y", BufferRow::write, BufferRow::u8, "size", 1, {1}},
+};
+
+constexpr ParamRow binary_params[] = {
+    {"op", "one of add, sub, multiply, divide, maximum, minimum, pow, squaredDifference, mod, atan2, prelu, eluGradient", ParamRow::choice, 11},
+    {"count0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count3", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count4", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count5", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"aStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aSize", "a whole number (elements of a)", ParamRow::size, 4294967295.0},
+    {"bSize", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow binary_buffers[] = {
+    {"a", BufferRow::read, BufferRow::f32, "aSize", 1, {19}},
+    {"b", BufferRow::read, BufferRow::f32, "bSize", 1, {20}},
+    {"c", BufferRow::write, BufferRow::f32, "count0 x count1 x count2 x count3 x count4 x count5", 6, {1, 2, 3, 4, 5, 6}},
+};
+constexpr Reach binary_reaches[] = {
+    {0, -1, 6, {1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}},
+    {1, -1, 6, {1, 2, 3, 4, 5, 6}, {13, 14, 15, 16, 17, 18}},
+};
+
+constexpr ParamRow floor_divide_params[] = {
+    {"count0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count3", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count4", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count5", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"aStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aSize", "a whole number (elements of a)", ParamRow::size, 4294967295.0},
+    {"bSize", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow floor_divide_buffers[] = {
+    {"a", BufferRow::read, BufferRow::f32, "aSize", 1, {18}},
+    {"b", BufferRow::read, BufferRow::f32, "bSize", 1, {19}},
+    {"c", BufferRow::write, BufferRow::i32, "count0 x count1 x count2 x count3 x count4 x count5", 6, {0, 1, 2, 3, 4, 5}},
+};
+constexpr Reach floor_divide_reaches[] = {
+    {0, -1, 6, {0, 1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}},
+    {1, -1, 6, {0, 1, 2, 3, 4, 5}, {12, 13, 14, 15, 16, 17}},
+};
+
+constexpr ParamRow compare_params[] = {
+    {"op", "one of equal, notEqual, less, lessEqual, greater, greaterEqual", ParamRow::choice, 5},
+    {"count0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count3", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count4", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count5", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"aStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aSize", "a whole number (elements of a)", ParamRow::size, 4294967295.0},
+    {"bSize", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow compare_buffers[] = {
+    {"a", BufferRow::read, BufferRow::f32, "aSize", 1, {19}},
+    {"b", BufferRow::read, BufferRow::f32, "bSize", 1, {20}},
+    {"c", BufferRow::write, BufferRow::u8, "count0 x count1 x count2 x count3 x count4 x count5", 6, {1, 2, 3, 4, 5, 6}},
+};
+constexpr Reach compare_reaches[] = {
+    {0, -1, 6, {1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}},
+    {1, -1, 6, {1, 2, 3, 4, 5, 6}, {13, 14, 15, 16, 17, 18}},
+};
+
+constexpr ParamRow logical_params[] = {
+    {"op", "one of conjunction, disjunction", ParamRow::choice, 1},
+    {"count0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count3", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count4", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count5", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"aStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"bStep5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"aSize", "a whole number (elements of a)", ParamRow::size, 4294967295.0},
+    {"bSize", "a whole number (elements of b)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow logical_buffers[] = {
+    {"a", BufferRow::read, BufferRow::u8, "aSize", 1, {19}},
+    {"b", BufferRow::read, BufferRow::u8, "bSize", 1, {20}},
+    {"c", BufferRow::write, BufferRow::u8, "count0 x count1 x count2 x count3 x count4 x count5", 6, {1, 2, 3, 4, 5, 6}},
+};
+constexpr Reach logical_reaches[] = {
+    {0, -1, 6, {1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}},
+    {1, -1, 6, {1, 2, 3, 4, 5, 6}, {13, 14, 15, 16, 17, 18}},
+};
+
+constexpr ParamRow logical_not_params[] = {
+    {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow logical_not_buffers[] = {
+    {"x", BufferRow::read, BufferRow::u8, "size", 1, {0}},
+    {"y", BufferRow::write, BufferRow::u8, "size", 1, {0}},
+};
+
+constexpr ParamRow select_params[] = {
+    {"rows", "a whole number (conditions)", ParamRow::size, 4294967295.0},
+    {"columns", "a whole number (elements for each condition)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow select_buffers[] = {
+    {"condition", BufferRow::read, BufferRow::u8, "rows", 1, {0}},
+    {"chosen", BufferRow::read, BufferRow::f32, "rows x columns", 2, {0, 1}},
+    {"other", BufferRow::read, BufferRow::f32, "rows x columns", 2, {0, 1}},
+    {"result", BufferRow::write, BufferRow::f32, "rows x columns", 2, {0, 1}},
+};
+
+constexpr ParamRow accumulate_params[] = {
+    {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"first", "a whole number (0 or 1)", ParamRow::size, 1},
+};
+constexpr BufferRow accumulate_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "size", 1, {0}},
+    {"sum", BufferRow::read_write, BufferRow::f32, "size", 1, {0}},
+};
+
+constexpr ParamRow prelu_rows_params[] = {
+    {"rows", "a whole number (rows)", ParamRow::size, 4294967295.0},
+    {"columns", "a whole number (columns)", ParamRow::size, 4294967295.0},
+    {"slopeRows", "a whole number (rows of slopes)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow prelu_rows_buffers[] = {
+    {"slopes", BufferRow::read, BufferRow::f32, "slopeRows x columns", 2, {2, 1}},
+    {"values", BufferRow::read_write, BufferRow::f32, "rows x columns", 2, {0, 1}},
+};
+
+constexpr ParamRow reduce_params[] = {
+    {"op", "one of sum, mean, product, maximum, minimum", ParamRow::choice, 4},
+    {"kept0", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept1", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept2", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept3", "a whole number (results)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow reduce_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "kept0 x reduced0 x kept1 x reduced1 x kept2 x reduced2 x kept3", 7, {1, 2, 3, 4, 5, 6, 7}},
+    {"y", BufferRow::write, BufferRow::f32, "kept0 x kept1 x kept2 x kept3", 4, {1, 3, 5, 7}},
+};
+
+constexpr ParamRow reduce_booleans_params[] = {
+    {"op", "one of all, any", ParamRow::choice, 1},
+    {"kept0", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept1", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept2", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"kept3", "a whole number (results)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow reduce_booleans_buffers[] = {
+    {"x", BufferRow::read, BufferRow::u8, "kept0 x reduced0 x kept1 x reduced1 x kept2 x reduced2 x kept3", 7, {1, 2, 3, 4, 5, 6, 7}},
+    {"y", BufferRow::write, BufferRow::u8, "kept0 x kept1 x kept2 x kept3", 4, {1, 3, 5, 7}},
+};
+
+constexpr ParamRow arg_reduce_params[] = {
+    {"op", "one of maximum, minimum", ParamRow::choice, 1},
+    {"outer", "a whole number (results)", ParamRow::size, 4294967295.0},
+    {"reduced", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"inner", "a whole number (results)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow arg_reduce_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "outer x reduced x inner", 3, {1, 2, 3}},
+    {"y", BufferRow::write, BufferRow::i32, "outer x inner", 2, {1, 3}},
+};
+
+constexpr ParamRow softmax_params[] = {
+    {"rows", "a whole number (rows)", ParamRow::size, 4294967295.0},
+    {"columns", "a whole number (columns)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow softmax_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "rows x columns", 2, {0, 1}},
+    {"y", BufferRow::write, BufferRow::f32, "rows x columns", 2, {0, 1}},
+};
+
+constexpr ParamRow batch_norm_params[] = {
+    {"size", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"meanSize", "a whole number (means)", ParamRow::size, 4294967295.0},
+    {"varianceSize", "a whole number (variances)", ParamRow::size, 4294967295.0},
+    {"scaleSize", "a whole number (scales)", ParamRow::size, 4294967295.0},
+    {"offsetSize", "a whole number (offsets)", ParamRow::size, 4294967295.0},
+    {"epsilon", "a number (added to the variance)", ParamRow::scalar, 0},
+};
+constexpr BufferRow batch_norm_buffers[] = {
+    {"x", BufferRow::read, BufferRow::f32, "size", 1, {0}},
+    {"mean", BufferRow::read, BufferRow::f32, "meanSize", 1, {1}},
+    {"variance", BufferRow::read, BufferRow::f32, "varianceSize", 1, {2}},
+    {"scale", BufferRow::read, BufferRow::f32, "scaleSize", 1, {3}},
+    {"offset", BufferRow::read, BufferRow::f32, "offsetSize", 1, {4}},
+    {"y", BufferRow::write, BufferRow::f32, "size", 1, {0}},
 };
 
 constexpr Row operationRows[] = {
@@ -598,7 +1049,21 @@ constexpr Row operationRows[] = {
     {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers, 0, nullptr},
     {"max_pool", 14, max_pool_params, 2, max_pool_buffers, 0, nullptr},
     {"max_pool_gradient", 14, max_pool_gradient_params, 3, max_pool_gradient_buffers, 0, nullptr},
-    {"elementwise", 4, elementwise_params, 3, elementwise_buffers, 0, nullptr},
+    {"unary", 4, unary_params, 2, unary_buffers, 0, nullptr},
+    {"classify", 2, classify_params, 2, classify_buffers, 0, nullptr},
+    {"binary", 21, binary_params, 3, binary_buffers, 2, binary_reaches},
+    {"floor_divide", 20, floor_divide_params, 3, floor_divide_buffers, 2, floor_divide_reaches},
+    {"compare", 21, compare_params, 3, compare_buffers, 2, compare_reaches},
+    {"logical", 21, logical_params, 3, logical_buffers, 2, logical_reaches},
+    {"logical_not", 1, logical_not_params, 2, logical_not_buffers, 0, nullptr},
+    {"select", 2, select_params, 4, select_buffers, 0, nullptr},
+    {"accumulate", 2, accumulate_params, 2, accumulate_buffers, 0, nullptr},
+    {"prelu_rows", 3, prelu_rows_params, 2, prelu_rows_buffers, 0, nullptr},
+    {"reduce", 8, reduce_params, 2, reduce_buffers, 0, nullptr},
+    {"reduce_booleans", 8, reduce_booleans_params, 2, reduce_booleans_buffers, 0, nullptr},
+    {"arg_reduce", 4, arg_reduce_params, 2, arg_reduce_buffers, 0, nullptr},
+    {"softmax", 2, softmax_params, 2, softmax_buffers, 0, nullptr},
+    {"batch_norm", 6, batch_norm_params, 6, batch_norm_buffers, 0, nullptr},
 };
 
 // From checked parameters and buffers, in the order of the row, to the arguments of the kernel.
@@ -885,15 +1350,243 @@ static inline max_pool_gradient_call read_max_pool_gradient(const double* p, voi
   };
 }
 
-static inline elementwise_call read_elementwise(const double* p, void* const* b) {
+static inline unary_call read_unary(const double* p, void* const* b) {
   return {
-      static_cast<elementwise_op>(p[0]),
+      static_cast<unary_op>(p[0]),
       static_cast<int64_t>(p[1]),
-      static_cast<int64_t>(p[2]),
+      p[2],
       p[3],
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
+  };
+}
+
+static inline classify_call read_classify(const double* p, void* const* b) {
+  return {
+      static_cast<classify_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<float*>(b[0]),
+      static_cast<uint8_t*>(b[1]),
+  };
+}
+
+static inline binary_call read_binary(const double* p, void* const* b) {
+  return {
+      static_cast<binary_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
       static_cast<float*>(b[2]),
+  };
+}
+
+static inline floor_divide_call read_floor_divide(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<int32_t*>(b[2]),
+  };
+}
+
+static inline compare_call read_compare(const double* p, void* const* b) {
+  return {
+      static_cast<compare_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<uint8_t*>(b[2]),
+  };
+}
+
+static inline logical_call read_logical(const double* p, void* const* b) {
+  return {
+      static_cast<logical_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<uint8_t*>(b[0]),
+      static_cast<uint8_t*>(b[1]),
+      static_cast<uint8_t*>(b[2]),
+  };
+}
+
+static inline logical_not_call read_logical_not(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<uint8_t*>(b[0]),
+      static_cast<uint8_t*>(b[1]),
+  };
+}
+
+static inline select_call read_select(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<uint8_t*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+      static_cast<float*>(b[3]),
+  };
+}
+
+static inline accumulate_call read_accumulate(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline prelu_rows_call read_prelu_rows(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline reduce_call read_reduce(const double* p, void* const* b) {
+  return {
+      static_cast<reduce_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline reduce_booleans_call read_reduce_booleans(const double* p, void* const* b) {
+  return {
+      static_cast<reduce_booleans_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<uint8_t*>(b[0]),
+      static_cast<uint8_t*>(b[1]),
+  };
+}
+
+static inline arg_reduce_call read_arg_reduce(const double* p, void* const* b) {
+  return {
+      static_cast<arg_reduce_op>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<float*>(b[0]),
+      static_cast<int32_t*>(b[1]),
+  };
+}
+
+static inline softmax_call read_softmax(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline batch_norm_call read_batch_norm(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      p[5],
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+      static_cast<float*>(b[3]),
+      static_cast<float*>(b[4]),
+      static_cast<float*>(b[5]),
   };
 }
 

@@ -23,7 +23,7 @@ struct BufferRow {
 /** A walk through a buffer: the elements start + sum of i[k] * steps[k] with 0 <= i[k] < counts[k] must be in it. */
 struct Reach {
   int buffer;
-  int start;  // parameters, by number
+  int start;  // parameters, by number; -1: the walk begins at the first element
   int axes;
   int counts[6], steps[6];
 };

@@ -1,11 +1,11 @@
 // Bias and activation, applied to a rectangle of results while it is in the cache. As tfjs' cpu backend has them.
 #pragma once
-#include <cstdint>
+#include "../core/math.h"
 
 namespace engram::ENGRAM_ISA {
 
 /** The choices of `activation` in the backend's table, in its order. */
-enum class Activation { linear, relu, relu6, leakyrelu };
+enum class Activation { linear, relu, relu6, leakyrelu, elu, sigmoid };
 
 /** What is left to do to a row of results; bias may be null. */
 struct Finish {
@@ -36,6 +36,12 @@ struct Finish {
         break;
       case Activation::leakyrelu:
         for (int64_t j = 0; j < columns; ++j) c[j] = c[j] < 0 ? static_cast<float>(alpha * c[j]) : c[j];
+        break;
+      case Activation::elu:
+        for (int64_t j = 0; j < columns; ++j) c[j] = exponentialLinear(c[j]);
+        break;
+      case Activation::sigmoid:
+        for (int64_t j = 0; j < columns; ++j) c[j] = logistic(c[j]);
         break;
     }
   }

@@ -32,7 +32,7 @@ static void parallel(int64_t tasks, double work, Body body) {
 /** Calls body(from, to) on pieces of 0..size-1; `cost` is the operations of one element. */
 template <class Body>
 static void parallelRanges(int64_t size, double cost, Body body) {
-  constexpr int64_t piece = 32768;
+  const int64_t piece = cost < 64 ? 32768 : 1024;
   parallel(ceilDivide(size, piece), cost * static_cast<double>(size),
            [&](int64_t i) { body(i * piece, smaller(size, (i + 1) * piece)); });
 }

@@ -1,24 +1,10 @@
 // merged = a*stored + b*incoming, or max(a*stored, b*incoming), bit for bit as the reference has it.
 #pragma once
-#include <cstdint>
-#include <cstring>
-
+#include "../core/math.h"
 #include "../core/parallel.h"
 #include "../kernel_table.h"
 
 namespace engram::ENGRAM_ISA {
-
-/** Math.max: NaN if either is, and +0 above -0. */
-static inline float maximum(float x, float y) {
-  uint32_t xBits, yBits;
-  std::memcpy(&xBits, &x, sizeof x);
-  std::memcpy(&yBits, &y, sizeof y);
-  const uint32_t bothBits = xBits & yBits;  // of equal values: themselves, but for zeros of two signs +0
-  float both;
-  std::memcpy(&both, &bothBits, sizeof both);
-  const float greater = x > y ? x : y;
-  return x != x ? x : x == y ? both : greater;
-}
 
 static inline void merge(const merge_call& s) {
   const float a = static_cast<float>(s.storedWeight), b = static_cast<float>(s.incomingWeight);

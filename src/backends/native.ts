@@ -8,13 +8,16 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {NativeBackend} from './native/backend.js';
+import {binaryKernels} from './native/binary.js';
 import {convolutionKernels} from './native/conv2d.js';
-import {elementwiseKernels} from './native/elementwise.js';
 import {layoutKernels} from './native/layout.js';
 import {matrixKernels} from './native/matmul.js';
+import {normalizationKernels} from './native/normalization.js';
 import {poolKernels} from './native/pooling.js';
+import {reductionKernels} from './native/reduction.js';
 import {borrowed} from './native/tensors.js';
 import {traced} from './native/trace.js';
+import {unaryKernels} from './native/unary.js';
 
 export {NativeBackend};
 
@@ -23,10 +26,16 @@ const priority = 2;
 
 tf.registerBackend('native', () => new NativeBackend(), priority);
 const own = new Map(
-  [...matrixKernels, ...convolutionKernels, ...poolKernels, ...elementwiseKernels, ...layoutKernels].map((kernel) => [
-    kernel.kernelName,
-    kernel.kernelFunc,
-  ]),
+  [
+    ...matrixKernels,
+    ...convolutionKernels,
+    ...poolKernels,
+    ...unaryKernels,
+    ...binaryKernels,
+    ...reductionKernels,
+    ...normalizationKernels,
+    ...layoutKernels,
+  ].map((kernel) => [kernel.kernelName, kernel.kernelFunc]),
 );
 for (const {kernelName, kernelFunc, ...rest} of tf.getKernelsForBackend('cpu')) {
   const kernel = own.get(kernelName) ?? borrowed(kernelName, kernelFunc);

@@ -17,7 +17,7 @@ export interface Addon {
    */
   start(kernel: number, params: Float64Array, buffers: HostInput[], done: (outcome: Outcome) => void): () => void;
   /** Runs operation number `operation` of the tfjs backend's table (src/backends/native/table.ts), in the same way. */
-  operate(operation: number, params: Float64Array, buffers: HostInput[]): void;
+  operate(operation: number, params: Float64Array, buffers: (HostInput | Uint8Array)[]): void;
   /** Rows as the addon was built with them, for the mirror test. */
   readonly table: readonly AddonRow[];
   /** The rows of {@link operate}. */

@@ -15,8 +15,8 @@ interface OperationBuffer extends Omit<BufferSpec, 'dtype'> {
 /** A walk: elements start + sum of i[k] * steps[k], 0 <= i[k] < counts[k]. The addon refuses one that leaves its buffer. */
 interface Reach {
   readonly buffer: string;
-  /** Names of parameters; at most six axes. */
-  readonly start: string;
+  /** Names of parameters; at most six axes. Without a start the walk begins at the first element. */
+  readonly start?: string;
   readonly counts: readonly string[];
   readonly steps: readonly string[];
 }

@@ -3,7 +3,7 @@ import type {KernelSpec} from '../../kernels/table.js';
 import {choice, flag, type OperationSpec, read, scalar, size, write} from './spec.js';
 
 /** What the addon can apply while the result is in the cache; other activations follow as kernels of their own. */
-const activation = choice('linear', 'relu', 'relu6', 'leakyrelu');
+const activation = choice('linear', 'relu', 'relu6', 'leakyrelu', 'elu', 'sigmoid');
 const alpha = scalar('slope of leakyrelu');
 
 const geometry = {

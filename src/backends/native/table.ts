@@ -2,8 +2,13 @@
 import type {OperationSpec} from './spec.js';
 import {convolutionTable} from './table-convolution.js';
 import {elementwiseTable} from './table-elementwise.js';
+import {reductionTable} from './table-reduction.js';
 
-export const backendTable = {...convolutionTable, ...elementwiseTable} as const satisfies Record<string, OperationSpec>;
+export const backendTable = {
+  ...convolutionTable,
+  ...elementwiseTable,
+  ...reductionTable,
+} as const satisfies Record<string, OperationSpec>;
 
 export type Operation = keyof typeof backendTable;
 export const operationNames = Object.keys(backendTable) as Operation[];

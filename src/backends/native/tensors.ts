@@ -36,6 +36,15 @@ export function valuesOf(backend: Backend, tensor: tf.TensorInfo): Float32Array 
   return values instanceof Float32Array ? values : Float32Array.from(values);
 }
 
+/** The live array of a boolean tensor. */
+export function booleansOf(backend: Backend, tensor: tf.TensorInfo): Uint8Array {
+  const values = backend.data.get(tensor.dataId).values as Uint8Array | ArrayLike<number>;
+  return values instanceof Uint8Array ? values : Uint8Array.from(values);
+}
+
+/** Whether all tensors hold float32. */
+export const areFloat = (...tensors: tf.TensorInfo[]): boolean => tensors.every(({dtype}) => dtype === 'float32');
+
 /** Runs another kernel of this backend. */
 export function runKernel(
   backend: Backend,
@@ -62,12 +71,15 @@ export function borrowed(kernelName: string, kernel: tf.KernelFunc): tf.KernelFu
   };
 }
 
+/** What operations of the addon work on: numbers, and booleans as bytes. */
+export type OperationInput = HostInput | Uint8Array;
+
 /** Runs an operation of the addon. The last buffer is its result. */
 export function operate(
   backend: Backend,
   operation: Operation,
   params: Record<string, string | number>,
-  buffers: HostInput[],
+  buffers: OperationInput[],
 ): void {
   const packed = packers[operation](params);
   callAddon(() => backend.addon.operate(operationNames.indexOf(operation), packed, buffers));
@@ -79,11 +91,26 @@ export function result(
   shape: number[],
   operation: Operation,
   params: Record<string, string | number>,
-  inputs: HostInput[],
+  inputs: OperationInput[],
 ): tf.TensorInfo {
   const values = backend.allocate(shape);
   operate(backend, operation, params, [...inputs, values]);
   return backend.wrap(values, shape);
+}
+
+/** A boolean or integer result of an operation that writes all of it. */
+export function resultOf(
+  dtype: 'bool' | 'int32',
+  backend: Backend,
+  shape: number[],
+  operation: Operation,
+  params: Record<string, string | number>,
+  inputs: OperationInput[],
+): tf.TensorInfo {
+  const length = tf.util.sizeFromShape(shape);
+  const values = dtype === 'bool' ? new Uint8Array(length) : new Int32Array(length);
+  operate(backend, operation, params, [...inputs, values]);
+  return backend.makeTensorInfo(shape, dtype, values);
 }
 
 /** Params as the numbers that travel, in the row's order: a choice becomes its index. */
@@ -168,9 +195,25 @@ export function finishFused(
     current = next;
   };
   if (bias && !done.biased) then('Add', {a: current, b: bias});
+  if (activation === 'prelu' && preluActivationWeights && preluInPlace(backend, current, preluActivationWeights)) {
+    return current;
+  }
   if (activation && activation !== 'linear' && activation !== done.activation) {
     const weights = activation === 'prelu' && preluActivationWeights ? {alpha: preluActivationWeights} : {};
     then(activationKernels[activation], {x: current, ...weights}, {alpha: leakyreluAlpha});
   }
   return current;
+}
+
+/** PReLU on a result that nobody has seen yet; false where the slopes are neither one row of channels nor as many. */
+function preluInPlace(backend: Backend, result: tf.TensorInfo, slopes: tf.TensorInfo): boolean {
+  const columns = result.shape.at(-1) ?? 1;
+  const size = tf.util.sizeFromShape(result.shape);
+  const slopeSize = tf.util.sizeFromShape(slopes.shape);
+  const perChannel = slopeSize === columns && slopes.shape.at(-1) === columns;
+  const fits = perChannel || tf.util.arraysEqual(slopes.shape, result.shape);
+  if (size === 0 || !fits || slopes.dtype !== 'float32' || slopes.shape.length > result.shape.length) return false;
+  const params = {rows: size / columns, columns, slopeRows: slopeSize / columns};
+  operate(backend, 'prelu_rows', params, [valuesOf(backend, slopes), valuesOf(backend, result)]);
+  return true;
 }
