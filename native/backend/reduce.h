@@ -21,21 +21,28 @@ struct Summing {
   static Sum join(Sum sum, float x) { return sum + x; }
   static Sum merge(Sum sum, Sum other) { return sum + other; }
   static Sum row(const float* x, int64_t size) {
-    WideVec sums[4] = {};
-    int64_t i = 0;
-    for (constexpr int half = width / 2; i + 4 * half <= size; i += 4 * half) {
-#pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) {
-        HalfVec part;
-        std::memcpy(&part, x + i + k * half, sizeof part);
-        sums[k] += __builtin_convertvector(part, WideVec);
-      }
-    }
-    const WideVec both = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    constexpr int half = width / 2;
     double sum = 0;
-    for (int k = 0; k < width / 2; ++k) sum += both[k];
+    int64_t i = 0;
+    if (size >= 4 * half) {
+      WideVec sums[4] = {};
+      for (; i + 4 * half <= size; i += 4 * half) {
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+          HalfVec part;
+          std::memcpy(&part, x + i + k * half, sizeof part);
+          sums[k] += __builtin_convertvector(part, WideVec);
+        }
+      }
+      const WideVec all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+      for (int k = 0; k < half; ++k) sum += all[k];
+    }
+    double rest[4] = {};  // four chains of additions: one would wait for itself
+    for (; i + 4 <= size; i += 4) {
+      for (int k = 0; k < 4; ++k) rest[k] += x[i + k];
+    }
     for (; i < size; ++i) sum += x[i];
-    return sum;
+    return sum + ((rest[0] + rest[1]) + (rest[2] + rest[3]));
   }
   float finish(Sum sum, int64_t) const { return static_cast<float>(sum / static_cast<double>(divisor)); }
 };
@@ -65,7 +72,8 @@ struct Extreme {
   static constexpr Sum start = sign > 0 ? -infinity : infinity;
 
   static Sum join(Sum extreme, float x) {
-    return ((sign > 0 ? x > extreme : x < extreme) | (x != x)) ? x : extreme;
+    const Sum further = (sign > 0 ? x > extreme : x < extreme) ? x : extreme;  // one instruction, no branch
+    return x != x ? x : further;
   }
   static Sum merge(Sum extreme, Sum other) { return join(extreme, other); }
   static Sum row(const float* x, int64_t size) {
@@ -80,10 +88,18 @@ struct Extreme {
           extremes[k] = ((sign > 0 ? v > extremes[k] : v < extremes[k]) | (v != v)) ? v : extremes[k];
         }
       }
-      for (int k = 0; k < 4; ++k) {
-        for (int j = 0; j < width; ++j) extreme = join(extreme, extremes[k][j]);
+      float lanes[4 * width];
+      for (int k = 0; k < 4; ++k) store(lanes + k * width, extremes[k]);
+      for (int step = 2 * width; step > 0; step /= 2) {
+        for (int k = 0; k < step; ++k) lanes[k] = join(lanes[k], lanes[k + step]);
       }
+      extreme = lanes[0];
     }
+    Sum rest[4] = {start, start, start, start};
+    for (; i + 4 <= size; i += 4) {
+      for (int k = 0; k < 4; ++k) rest[k] = join(rest[k], x[i + k]);
+    }
+    for (int k = 0; k < 4; ++k) extreme = join(extreme, rest[k]);
     for (; i < size; ++i) extreme = join(extreme, x[i]);
     for (i = 0; extreme == 0 && i < size; ++i) {
       if (x[i] == 0) return x[i];
@@ -114,15 +130,19 @@ struct Deciding {
 /** The layout of a call: `outer` blocks of `columns` results, each from `rows` rows that lie in runs of `run`. */
 struct Reduction {
   int64_t kept[3], reduced[2], run, columns;
+  bool plain;  // one run for each block: the usual case, which needs no divisions
 
   template <class Call>
   explicit Reduction(const Call& s)
-      : kept{s.kept0, s.kept1, s.kept2}, reduced{s.reduced0, s.reduced1}, run(s.reduced2), columns(s.kept3) {}
+      : kept{s.kept0, s.kept1, s.kept2}, reduced{s.reduced0, s.reduced1}, run(s.reduced2), columns(s.kept3) {
+    plain = kept[0] * kept[1] * reduced[0] * reduced[1] == 1;
+  }
   int64_t outer() const { return kept[0] * kept[1] * kept[2]; }
   int64_t rows() const { return reduced[0] * reduced[1] * run; }
 
   /** Where run number `index` of block `o` begins. */
   int64_t at(int64_t o, int64_t index) const {
+    if (plain) return o * run * columns;
     const int64_t k2 = o % kept[2], k1 = o / kept[2] % kept[1], k0 = o / kept[2] / kept[1];
     const int64_t r1 = index % reduced[1], r0 = index / reduced[1];
     return ((((k0 * reduced[0] + r0) * kept[1] + k1) * reduced[1] + r1) * kept[2] + k2) * run * columns;
@@ -155,8 +175,8 @@ template <class Op>
 static void reduceBlock(const Reduction& s, const typename Op::Value* x, int64_t o, int64_t from, int64_t to,
                         int64_t first, int64_t count, typename Op::Sum* sums) {
   for (int64_t row = from; row < to;) {
-    const int64_t inside = row % s.run, rows = smaller(s.run - inside, to - row);
-    const typename Op::Value* at = x + s.at(o, row / s.run) + inside * s.columns + first;
+    const int64_t inside = s.plain ? row : row % s.run, rows = smaller(s.run - inside, to - row);
+    const typename Op::Value* at = x + s.at(o, s.plain ? 0 : row / s.run) + inside * s.columns + first;
     row += rows;
     if (s.columns == 1) {
       sums[0] = Op::merge(sums[0], Op::row(at, rows));

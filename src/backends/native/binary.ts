@@ -1,6 +1,7 @@
 /** Kernels of two inputs with broadcasting, Select and AddN: float32, and booleans for the logical ones. */
 import * as tf from '@tensorflow/tfjs-core';
 import {broadcastOf} from './broadcast.js';
+import {backendTable} from './table.js';
 import {
   areFloat,
   type Backend,
@@ -29,31 +30,40 @@ const operations = {
   Mod: 'mod',
   Atan2: 'atan2',
 } as const;
+const comparisons = {
+  Equal: 'equal',
+  NotEqual: 'notEqual',
+  Less: 'less',
+  LessEqual: 'lessEqual',
+  Greater: 'greater',
+  GreaterEqual: 'greaterEqual',
+} as const;
 
-/** op(a, b), or null where the addon has no place for so many axes. */
-function combine(op: string, backend: Backend, a: tf.TensorInfo, b: tf.TensorInfo): tf.TensorInfo | null {
-  const broadcast = broadcastOf(a.shape, b.shape);
+const {op: binaryOp} = backendTable.binary.params;
+const preluOp = binaryOp.values.indexOf('prelu');
+const eluGradientOp = binaryOp.values.indexOf('eluGradient');
+
+/** op(a, b) of float32, or null where the addon has no place for so many axes. */
+function combine(op: number, backend: Backend, a: tf.TensorInfo, b: tf.TensorInfo): tf.TensorInfo | null {
+  const broadcast = areFloat(a, b) ? broadcastOf(a.shape, b.shape, op) : null;
   if (!broadcast) return null;
-  const values = [valuesOf(backend, a), valuesOf(backend, b)];
-  return result(backend, broadcast.shape, 'binary', {op, ...broadcast.params}, values);
+  return result(backend, broadcast.shape, 'binary', broadcast.params, [valuesOf(backend, a), valuesOf(backend, b)]);
 }
 
-function binary(kernelName: string, op: string, call: BinaryCall): tf.TensorInfo {
+function binary(kernelName: string, op: number, call: BinaryCall): tf.TensorInfo {
   const {a, b} = call.inputs;
-  return (areFloat(a, b) ? combine(op, call.backend, a, b) : null) ?? runCpuKernel(kernelName, call);
+  return combine(op, call.backend, a, b) ?? runCpuKernel(kernelName, call);
 }
 
 function prelu(call: Call<'x' | 'alpha', object>): tf.TensorInfo {
   const {x, alpha} = call.inputs;
-  return (areFloat(x, alpha) ? combine('prelu', call.backend, x, alpha) : null) ?? runCpuKernel('Prelu', call);
+  return combine(preluOp, call.backend, x, alpha) ?? runCpuKernel('Prelu', call);
 }
 
 function eluGradient(call: Call<'dy' | 'y', object>): tf.TensorInfo {
   const {dy, y} = call.inputs;
   const sameShape = tf.util.arraysEqual(dy.shape, y.shape);
-  return (
-    (areFloat(dy, y) && sameShape ? combine('eluGradient', call.backend, dy, y) : null) ?? runCpuKernel('EluGrad', call)
-  );
+  return (sameShape ? combine(eluGradientOp, call.backend, dy, y) : null) ?? runCpuKernel('EluGrad', call);
 }
 
 function floorDivide(call: BinaryCall): tf.TensorInfo {
@@ -65,31 +75,22 @@ function floorDivide(call: BinaryCall): tf.TensorInfo {
   return resultOf('int32', backend, broadcast.shape, 'floor_divide', broadcast.params, values);
 }
 
-const comparisons = {
-  Equal: 'equal',
-  NotEqual: 'notEqual',
-  Less: 'less',
-  LessEqual: 'lessEqual',
-  Greater: 'greater',
-  GreaterEqual: 'greaterEqual',
-} as const;
-
-function compare(kernelName: string, op: string, call: BinaryCall): tf.TensorInfo {
+function compare(kernelName: string, op: number, call: BinaryCall): tf.TensorInfo {
   const {inputs, backend} = call;
   const {a, b} = inputs;
-  const broadcast = areFloat(a, b) ? broadcastOf(a.shape, b.shape) : null;
+  const broadcast = areFloat(a, b) ? broadcastOf(a.shape, b.shape, op) : null;
   if (!broadcast) return runCpuKernel(kernelName, call);
   const values = [valuesOf(backend, a), valuesOf(backend, b)];
-  return resultOf('bool', backend, broadcast.shape, 'compare', {op, ...broadcast.params}, values);
+  return resultOf('bool', backend, broadcast.shape, 'compare', broadcast.params, values);
 }
 
-function logical(kernelName: string, op: string, call: BinaryCall): tf.TensorInfo {
+function logical(kernelName: string, op: number, call: BinaryCall): tf.TensorInfo {
   const {inputs, backend} = call;
   const {a, b} = inputs;
-  const broadcast = a.dtype === 'bool' && b.dtype === 'bool' ? broadcastOf(a.shape, b.shape) : null;
+  const broadcast = a.dtype === 'bool' && b.dtype === 'bool' ? broadcastOf(a.shape, b.shape, op) : null;
   if (!broadcast) return runCpuKernel(kernelName, call);
   const values = [booleansOf(backend, a), booleansOf(backend, b)];
-  return resultOf('bool', backend, broadcast.shape, 'logical', {op, ...broadcast.params}, values);
+  return resultOf('bool', backend, broadcast.shape, 'logical', broadcast.params, values);
 }
 
 /**
@@ -120,11 +121,22 @@ function addN(call: {inputs: tf.TensorInfo[]; backend: Backend; attrs: object}):
   return backend.wrap(sum, shape);
 }
 
+/** Kernels by name, each with the number of its choice in a row. */
+function numbered<C>(
+  names: Record<string, string>,
+  {values}: {values: readonly string[]},
+  run: (kernelName: string, op: number, call: C) => tf.TensorInfo,
+): NativeKernel[] {
+  return Object.entries(names).map(([name, op]) => {
+    const number = values.indexOf(op);
+    return kernel(name, (call: C) => run(name, number, call));
+  });
+}
+
 export const binaryKernels: NativeKernel[] = [
-  ...Object.entries(operations).map(([name, op]) => kernel(name, (call: BinaryCall) => binary(name, op, call))),
-  ...Object.entries(comparisons).map(([name, op]) => kernel(name, (call: BinaryCall) => compare(name, op, call))),
-  kernel('LogicalAnd', (call: BinaryCall) => logical('LogicalAnd', 'conjunction', call)),
-  kernel('LogicalOr', (call: BinaryCall) => logical('LogicalOr', 'disjunction', call)),
+  ...numbered(operations, binaryOp, binary),
+  ...numbered(comparisons, backendTable.compare.params.op, compare),
+  ...numbered({LogicalAnd: 'conjunction', LogicalOr: 'disjunction'}, backendTable.logical.params.op, logical),
   kernel('FloorDiv', floorDivide),
   kernel('Prelu', prelu),
   kernel('EluGrad', eluGradient),

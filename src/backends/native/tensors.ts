@@ -74,14 +74,17 @@ export function borrowed(kernelName: string, kernel: tf.KernelFunc): tf.KernelFu
 /** What operations of the addon work on: numbers, and booleans as bytes. */
 export type OperationInput = HostInput | Uint8Array;
 
+/** Parameters by name, or packed in the row's order already. */
+export type OperationParams = Record<string, string | number> | Float64Array;
+
 /** Runs an operation of the addon. The last buffer is its result. */
 export function operate(
   backend: Backend,
   operation: Operation,
-  params: Record<string, string | number>,
+  params: OperationParams,
   buffers: OperationInput[],
 ): void {
-  const packed = packers[operation](params);
+  const packed = params instanceof Float64Array ? params : packers[operation](params);
   callAddon(() => backend.addon.operate(operationNames.indexOf(operation), packed, buffers));
 }
 
@@ -90,7 +93,7 @@ export function result(
   backend: Backend,
   shape: number[],
   operation: Operation,
-  params: Record<string, string | number>,
+  params: OperationParams,
   inputs: OperationInput[],
 ): tf.TensorInfo {
   const values = backend.allocate(shape);
@@ -104,7 +107,7 @@ export function resultOf(
   backend: Backend,
   shape: number[],
   operation: Operation,
-  params: Record<string, string | number>,
+  params: OperationParams,
   inputs: OperationInput[],
 ): tf.TensorInfo {
   const length = tf.util.sizeFromShape(shape);
