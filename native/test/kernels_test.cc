@@ -269,17 +269,7 @@ void testByHand(const InstructionSet& set) {
 /** The backend's small operations. */
 void testBackendByHand(const InstructionSet& set) {
   const std::string name = set.name;
-  const Floats a{1, -2, nan_, 4}, b{10, 20};
   Floats c(4);
-  set.elementwise({elementwise_op::add, 4, 2, 0, a.data(), b.data(), c.data()});
-  checkEqual(c, {11, 18, nan_, 24}, name + " add, the right side repeated");
-  set.elementwise({elementwise_op::multiply, 4, 1, 0, a.data(), b.data(), c.data()});
-  checkEqual(c, {10, -20, nan_, 40}, name + " multiply by a scalar");
-  set.elementwise({elementwise_op::relu, 4, 0, 0, a.data(), nullptr, c.data()});
-  checkEqual(c, {1, 0, nan_, 4}, name + " relu");
-  set.elementwise({elementwise_op::step, 4, 0, 0.5, a.data(), nullptr, c.data()});
-  checkEqual(c, {1, 0.5, nan_, 1}, name + " step");
-
   // A row of four pixels, windows of three around each: 1 5 | 1 5 2 | 5 2 3 | 2 3.
   const Floats row{1, 5, 2, 3}, deltas{1, 10, 100, 1000};
   Floats gradient(4, nan_);
