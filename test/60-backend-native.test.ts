@@ -5,30 +5,10 @@ import fc from 'fast-check';
 import {beforeAll, beforeEach, expect, it} from 'vitest';
 import '../dist/backends/native.js';
 import {EngramError} from '../dist/errors.js';
+import {expectSame, tensor} from './backend.js';
 import {addon, describeAddon, randomArray} from './native.js';
 
 const root = new URL('..', import.meta.url).pathname;
-const tensor = (shape: number[], seed: number): tf.Tensor =>
-  tf.tensor(randomArray(tf.util.sizeFromShape(shape), seed), shape);
-
-/** Runs the same on both backends, from the same data, and compares. */
-function expectSame(run: () => tf.Tensor, terms: number): void {
-  tf.setBackend('cpu');
-  const truth = tf.tidy(() => ({values: run().dataSync(), shape: run().shape}));
-  tf.setBackend('native');
-  const before = tf.memory().numTensors;
-  const result = tf.tidy(run);
-  expect(result.shape).toEqual(truth.shape);
-  const values = result.dataSync();
-  result.dispose();
-  expect(tf.memory().numTensors).toBe(before);
-  const bound = 2 ** -20 * Math.log2(terms + 2) * (terms + 1);
-  for (let i = 0; i < values.length; i++) {
-    if (Math.abs(values[i] - truth.values[i]) <= bound || Object.is(values[i], truth.values[i])) continue;
-    expect.fail(`element ${i} is ${values[i]}, on cpu ${truth.values[i]}`);
-  }
-}
-
 const size = fc.integer({min: 1, max: 40});
 const activation = fc.constantFrom('linear', 'relu', 'relu6', 'leakyrelu', 'elu', 'sigmoid', 'prelu') as fc.Arbitrary<
   'linear' | 'relu' | 'prelu'
@@ -150,52 +130,6 @@ describeAddon('the native backend', () => {
       }),
       {numRuns: 60},
     );
-  });
-
-  it('adds, multiplies, rectifies and sums any shapes, odd values too', () => {
-    const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 0, 1e38, -1e38, 1e-40];
-    const values = (shape: number[], seed: number): tf.Tensor => {
-      const array = randomArray(tf.util.sizeFromShape(shape), seed);
-      odd.forEach((value, i) => {
-        array[i * 5] = value;
-      });
-      return tf.tensor(array, shape);
-    };
-    for (const [a, b] of [
-      [[70_001], [70_001]],
-      [[3, 5, 7], [7]],
-      [[7], [3, 5, 7]],
-      [
-        [3, 5, 7],
-        [5, 7],
-      ],
-      [
-        [3, 5, 7],
-        [3, 1, 7],
-      ],
-      [[3, 5, 7], []],
-      [[1, 7], [7]],
-      [
-        [3, 1],
-        [1, 7],
-      ],
-      [[0, 7], [7]],
-      [
-        [5, 7],
-        [1, 1],
-      ],
-    ]) {
-      expectSame(() => tf.add(values(a, 1), values(b, 2)), 0);
-      expectSame(() => tf.mul(values(a, 1), values(b, 2)), 0);
-      expectSame(() => tf.relu(values(a, 1)), 0);
-      expectSame(() => tf.step(values(a, 1), 0.25), 0);
-    }
-    for (const axis of [0, [0, 1], [1, 0], [1], [2], -3, undefined]) {
-      for (const keepDims of [true, false])
-        expectSame(() => tf.sum(tensor([33, 50, 7], 3), axis, keepDims), 33 * 50 * 7);
-    }
-    expectSame(() => tf.sum(tensor([0, 3], 1), 0), 0);
-    expectSame(() => tf.add(tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')), 0);
   });
 
   it('pools any geometry, forwards and back, and passes over NaN', () => {

@@ -9,7 +9,18 @@ export const tensor = (shape: number[], seed: number): tf.Tensor =>
   tf.tensor(randomArray(tf.util.sizeFromShape(shape), seed), shape);
 
 /** What tests of odd values put among others. */
-export const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 0, 1e38, -1e38, 1e-40, 0.5, -0.5];
+export const odd = [
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  -0,
+  0,
+  1e38,
+  -1e38,
+  1e-40,
+  0.5,
+  -0.5,
+];
 
 /** The same with NaN, infinities, zeros of both signs and numbers at the ends of the range among the first elements. */
 export function oddTensor(shape: number[], seed: number, scale = 3): tf.Tensor {
@@ -61,7 +72,9 @@ export function expectClose(run: () => tf.Tensor, ulps: number): void {
 
 /** Shapes of rank 0 to 6, axes of 0 and 1 among them, few elements in all. */
 export const anyShape: fc.Arbitrary<number[]> = fc
-  .array(fc.oneof({weight: 6, arbitrary: fc.integer({min: 1, max: 5})}, {weight: 1, arbitrary: fc.constant(0)}), {maxLength: 6})
+  .array(fc.oneof({weight: 6, arbitrary: fc.integer({min: 1, max: 5})}, {weight: 1, arbitrary: fc.constant(0)}), {
+    maxLength: 6,
+  })
   .map((shape) => shape);
 
 /** Two shapes that broadcast: axes of one of them, or of both, are left out or 1. */
