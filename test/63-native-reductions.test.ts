@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import {beforeAll, expect, it} from 'vitest';
 import {anyShape, expectClose, expectSame, oddTensor, onBoth, tensor} from './backend.js';
-import {describeAddon} from './native.js';
+import {describeAddon, randomArray} from './native.js';
 
 type Reduction = (x: tf.Tensor, axes: number[], keepDims: boolean) => tf.Tensor;
 
@@ -56,16 +56,17 @@ describeAddon('reductions of the native backend', () => {
         [0, 2],
       ],
     ]) {
-      const x = () => tensor(shape, 3).mul(tf.exp(tensor(shape, 4).mul(20)));
-      expectClose(() => tf.sum(x(), axes), 64);
-      expectClose(() => tf.sum(tf.abs(x()), axes), 2);
-      expectClose(() => tf.mean(tf.abs(x()), axes), 2);
+      const values = randomArray(tf.util.sizeFromShape(shape), 3, 20).map((x) => Math.sign(x) * Math.exp(x));
+      expectClose(() => tf.sum(tf.tensor(values, shape), axes), 1);
+      expectClose(() => tf.sum(tf.abs(tf.tensor(values, shape)), axes), 1);
+      expectClose(() => tf.mean(tf.abs(tf.tensor(values, shape)), axes), 2);
     }
   });
 
   it('keeps NaN and infinity in sums and products', () => {
     for (const axis of [0, 1]) {
-      for (const run of [tf.sum, tf.mean, tf.prod]) expectClose(() => run(oddTensor([40, 50], 1, 1), axis), 2);
+      for (const run of [tf.sum, tf.prod]) expectClose(() => run(oddTensor([40, 50], 1, 1), axis), 1);
+      expectClose(() => tf.mean(oddTensor([40, 50], 1, 1), axis), 64); // cpu rounds each quotient
     }
   });
 
