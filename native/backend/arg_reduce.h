@@ -52,6 +52,7 @@ static void argOfColumns(const float* x, int64_t rows, int64_t stride, int64_t c
 
 template <class Beats>
 static void argReduce(const arg_reduce_call& s, Beats beats) {
+  if (s.outer == 0 || s.inner == 0) return;
   const double work = 4.0 * static_cast<double>(s.outer * s.inner) * static_cast<double>(s.reduced);
   const int64_t atOnce = larger(1, 16384 / larger(1, s.reduced * s.inner));
   parallel(ceilDivide(s.outer, atOnce), work, [&](int64_t task) {

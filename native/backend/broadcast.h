@@ -36,6 +36,13 @@ template <class T>
 struct Broadcast {
   int64_t counts[6];
   Operand<T> a, b;
+  /** Zero counts are looked for one by one: beside them others may be too large to multiply. */
+  bool empty() const {
+    for (const int64_t count : counts) {
+      if (count == 0) return true;
+    }
+    return false;
+  }
   int64_t rows() const { return counts[0] * counts[1] * counts[2] * counts[3] * counts[4]; }
 };
 
@@ -125,8 +132,8 @@ static void combineShortRows(const Broadcast<T>& s, C* c, int64_t from, int64_t 
 /** c = op(a, b) for all elements; `cost` operations each. */
 template <class T, class C, class Op>
 static void combine(const Broadcast<T>& s, C* c, double cost, Op op) {
+  if (s.empty()) return;
   const int64_t rows = s.rows(), length = s.counts[5];
-  if (rows * length == 0) return;
   const int64_t piece = cost < 64 ? 32768 : 1024, pieces = ceilDivide(length, piece);
   const int64_t atOnce = larger(1, piece / length), groups = ceilDivide(rows, atOnce);
   parallel(groups * pieces, cost * static_cast<double>(rows * length), [&](int64_t task) {

@@ -135,10 +135,14 @@ struct Reduction {
   template <class Call>
   explicit Reduction(const Call& s)
       : kept{s.kept0, s.kept1, s.kept2}, reduced{s.reduced0, s.reduced1}, run(s.reduced2), columns(s.kept3) {
-    plain = kept[0] * kept[1] * reduced[0] * reduced[1] == 1;
+    plain = kept[0] == 1 && kept[1] == 1 && reduced[0] == 1 && reduced[1] == 1;
   }
   int64_t outer() const { return kept[0] * kept[1] * kept[2]; }
-  int64_t rows() const { return reduced[0] * reduced[1] * run; }
+  /** Counts are multiplied only where none is 0: beside a 0 others may be too large. */
+  bool empty() const { return kept[0] == 0 || kept[1] == 0 || kept[2] == 0 || columns == 0; }
+  int64_t rows() const {
+    return !empty() && reduced[0] && reduced[1] && run ? reduced[0] * reduced[1] * run : 0;
+  }
 
   /** Where run number `index` of block `o` begins. */
   int64_t at(int64_t o, int64_t index) const {
@@ -199,8 +203,8 @@ static void reduceBlock(const Reduction& s, const typename Op::Value* x, int64_t
 template <class Op, class Result>
 static void reduceWith(const Op& op, const Reduction& s, const typename Op::Value* x, Result* y) {
   using Sum = typename Op::Sum;
+  if (s.empty()) return;
   const int64_t outer = s.outer(), rows = s.rows(), pieces = ceilDivide(s.columns, blockSums);
-  if (outer * s.columns == 0) return;
   // Memory bounds it: an element counts as several operations.
   const double work = 4.0 * static_cast<double>(outer * s.columns) * static_cast<double>(rows);
   // Where there are few results, the rows are cut into parts, which are joined in order.

@@ -146,8 +146,9 @@ static inline void accumulate(const accumulate_call& s) {
 
 /** PReLU, in place. */
 static inline void prelu_rows(const prelu_rows_call& s) {
+  if (s.columns == 0) return;
   const double work = moveCost * static_cast<double>(s.rows * s.columns);
-  const int64_t atOnce = larger(1, 32768 / larger(1, s.columns));
+  const int64_t atOnce = larger(1, 32768 / s.columns);
   parallel(ceilDivide(s.rows, atOnce), work, [&](int64_t task) {
     for (int64_t row = task * atOnce; row < smaller(s.rows, (task + 1) * atOnce); ++row) {
       const float* __restrict slopes = s.slopes + row % s.slopeRows * s.columns;
