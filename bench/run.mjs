@@ -1,14 +1,15 @@
-/** `engram bench [kernels] [consolidation] [training] [clients]`: prints one table a part and writes everything as JSON. */
+/** `engram bench [kernels] [backend] [consolidation] [training] [clients]`: prints one table a part and writes everything as JSON. */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import Table from 'cli-table3';
+import {backend} from './backend.mjs';
 import {clientsBench} from './clients.mjs';
 import {consolidation} from './consolidation.mjs';
 import {kernels} from './kernels.mjs';
 import {machine} from './measure.mjs';
 import {training} from './training.mjs';
 
-const parts = {kernels, consolidation, training, clients: clientsBench};
+const parts = {kernels, backend, consolidation, training, clients: clientsBench};
 
 /**
  * @param names parts to run; none means all
