@@ -1,9 +1,10 @@
 /** Elementwise kernels of the native backend against tfjs' cpu: any shape, any broadcast, odd values, nothing left to JavaScript. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import {beforeAll, expect, it} from 'vitest';
-import {anyShape, broadcastPair, expectClose, expectSame, oddTensor, onBoth, tensor} from './backend.js';
-import {describeAddon} from './native.js';
+import {afterAll, beforeAll, expect, it} from 'vitest';
+import '../dist/backends/native.js';
+import {anyShape, broadcastPair, expectClose, expectSame, oddTensor, tensor} from './backend.js';
+import {describeAddon, setups, use, useDefaults} from './native.js';
 
 type Unary = (x: tf.Tensor) => tf.Tensor;
 type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
@@ -82,7 +83,9 @@ const shapes = fc.tuple(anyShape, fc.integer({min: 1, max: 1000}), fc.constantFr
 describeAddon('elementwise kernels of the native backend', () => {
   beforeAll(async () => {
     await tf.ready();
+    await tf.setBackend('native');
   });
+  afterAll(useDefaults);
 
   it.each(Object.entries(exactUnary))('%s is as on cpu, bit for bit', (_, run) => {
     fc.assert(
@@ -145,6 +148,27 @@ describeAddon('elementwise kernels of the native backend', () => {
     }
   });
 
+  it('gives the same bits on any number of threads, and on every instruction set where the operation has them', () => {
+    const runs: Binary[] = [tf.add, tf.less, tf.squaredDifference, (a) => tf.relu(a), (a) => tf.sqrt(a)];
+    for (const [b] of [[[70_001, 5]], [[5]], [[70_001, 1]]]) {
+      const once = () =>
+        tf.tidy(() =>
+          runs.map((run) =>
+            run(oddTensor([70_001, 5], 1), oddTensor(b, 3))
+              .dataSync()
+              .slice(),
+          ),
+        );
+      const truth = once();
+      for (const [set, threads] of setups) {
+        use(set, threads);
+        expect(once(), `${set}, ${threads} threads`).toEqual(truth);
+        expectClose(() => tf.tanh(oddTensor([200_003], 1, 5)), 4);
+      }
+      useDefaults();
+    }
+  });
+
   it('takes a square for a power of two, also where only the base is long', () => {
     expectSame(() => tf.pow(oddTensor([3000], 1), 2), 0);
   });
@@ -188,6 +212,6 @@ describeAddon('elementwise kernels of the native backend', () => {
     for (const run of [...Object.values(exactUnary), ...Object.values(closeUnary)]) run(x).dispose();
     tf.addN([x, x]).dispose();
     expect(x.dataSync()).toEqual(copy);
-    expect(onBoth(() => tf.addN([tf.scalar(-0)])).result[0]).toBe(0);
+    expectSame(() => tf.addN([tf.scalar(-0)]));
   });
 });
