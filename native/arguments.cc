@@ -119,9 +119,19 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
     const double reach = along("out") * along("stride") + along("filter") * along("dilation") + along("in");
     demand(!(reach > 9e15), std::string("out") + axis + " x stride + filter x dilation to be below 2^53", reach);
   }
-  if (&row == &operationRows[2]) {
-    demand(value("strideHeight") >= 1, "strideHeight to be at least 1", value("strideHeight"));
-    demand(value("strideWidth") >= 1, "strideWidth to be at least 1", value("strideWidth"));
+  const std::string name = row.name;
+  if (name == "conv2d_input" || name == "depthwise_conv2d_input" || name == "avg_pool_gradient") {
+    for (const char* stride : {"strideDepth", "strideHeight", "strideWidth"}) {
+      demand(!(value(stride) < 1), std::string(stride) + " to be at least 1", value(stride));
+    }
+  }
+  if (name == "max_pool_gradient") {
+    const double pixels = value("inDepth") * value("inHeight") * value("inWidth");
+    demand(pixels < 2147483648.0, "images of fewer than 2^31 pixels", pixels);
+  }
+  if (value("alignCorners") >= 0) {
+    demand(value("inHeight") >= 1, "inHeight to be at least 1", value("inHeight"));
+    demand(value("inWidth") >= 1, "inWidth to be at least 1", value("inWidth"));
   }
   if (value("batch") > 0) {
     demand(value("batchA") > 0, "batchA to be at least 1", 0);
@@ -133,6 +143,9 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
       demand(!(value(length) == 0), std::string(length) + " to be at least 1", 0);
     }
   }
+  double walked = 1;
+  for (const char* count : {"count0", "count1", "count2", "count3", "count4", "count5"}) walked *= value(count);
+  demand(!(walked > value("toSize")), "to to be walked once at most: no more counts than elements", walked);
   const double slots = value("slotCount");
   demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
 }

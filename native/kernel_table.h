@@ -228,45 +228,6 @@ struct conv2d_input_call {
   float* gradient;
 };
 
-struct max_pool_call {
-  int64_t samples;
-  int64_t inHeight;
-  int64_t inWidth;
-  int64_t filterHeight;
-  int64_t filterWidth;
-  int64_t outHeight;
-  int64_t outWidth;
-  int64_t strideHeight;
-  int64_t strideWidth;
-  int64_t dilationHeight;
-  int64_t dilationWidth;
-  int64_t padTop;
-  int64_t padLeft;
-  int64_t channels;
-  const float* images;
-  float* results;
-};
-
-struct max_pool_gradient_call {
-  int64_t samples;
-  int64_t inHeight;
-  int64_t inWidth;
-  int64_t filterHeight;
-  int64_t filterWidth;
-  int64_t outHeight;
-  int64_t outWidth;
-  int64_t strideHeight;
-  int64_t strideWidth;
-  int64_t dilationHeight;
-  int64_t dilationWidth;
-  int64_t padTop;
-  int64_t padLeft;
-  int64_t channels;
-  const float* images;
-  const float* deltas;
-  float* gradient;
-};
-
 enum class unary_op { abs, acos, acosh, asin, asinh, atan, atanh, ceil, clip, cos, cosh, elu, erf, exp, expm1, floor, leakyrelu, log, log1p, neg, reciprocal, relu, relu6, round, rsqrt, selu, sigmoid, sign, sin, sinh, softplus, sqrt, square, step, tan, tanh };
 struct unary_call {
   unary_op op;
@@ -485,9 +446,257 @@ struct batch_norm_call {
   float* y;
 };
 
+struct copy_call {
+  int64_t count0;
+  int64_t count1;
+  int64_t count2;
+  int64_t count3;
+  int64_t count4;
+  int64_t count5;
+  int64_t from0;
+  int64_t from1;
+  int64_t from2;
+  int64_t from3;
+  int64_t from4;
+  int64_t from5;
+  int64_t to0;
+  int64_t to1;
+  int64_t to2;
+  int64_t to3;
+  int64_t to4;
+  int64_t to5;
+  int64_t fromStart;
+  int64_t toStart;
+  int64_t fromSize;
+  int64_t toSize;
+  const uint32_t* from;
+  uint32_t* to;
+};
+
+struct gather_rows_call {
+  int64_t batches;
+  int64_t outer;
+  int64_t rows;
+  int64_t picks;
+  int64_t length;
+  const uint32_t* from;
+  const int32_t* ids;
+  uint32_t* to;
+};
+
+struct scatter_rows_call {
+  int64_t rows;
+  int64_t picks;
+  int64_t length;
+  const int32_t* ids;
+  const uint32_t* updates;
+  uint32_t* to;
+};
+
+enum class depthwise_conv2d_activation { linear, relu, relu6, leakyrelu, elu, sigmoid };
+struct depthwise_conv2d_call {
+  depthwise_conv2d_activation activation;
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inChannels;
+  int64_t multiplier;
+  int64_t biased;
+  double alpha;
+  const float* images;
+  const float* filter;
+  const float* bias;
+  float* results;
+};
+
+struct depthwise_conv2d_input_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inChannels;
+  int64_t multiplier;
+  const float* deltas;
+  const float* filter;
+  float* gradient;
+};
+
+struct max_pool_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inDepth;
+  int64_t filterDepth;
+  int64_t outDepth;
+  int64_t strideDepth;
+  int64_t dilationDepth;
+  int64_t padFront;
+  int64_t channels;
+  const float* images;
+  float* results;
+};
+
+enum class max_pool_gradient_tie { first, last };
+struct max_pool_gradient_call {
+  max_pool_gradient_tie tie;
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inDepth;
+  int64_t filterDepth;
+  int64_t outDepth;
+  int64_t strideDepth;
+  int64_t dilationDepth;
+  int64_t padFront;
+  int64_t channels;
+  const float* images;
+  const float* deltas;
+  float* gradient;
+};
+
+struct avg_pool_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inDepth;
+  int64_t filterDepth;
+  int64_t outDepth;
+  int64_t strideDepth;
+  int64_t dilationDepth;
+  int64_t padFront;
+  int64_t channels;
+  int64_t leastPixels;
+  const float* images;
+  float* results;
+};
+
+struct avg_pool_gradient_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padTop;
+  int64_t padLeft;
+  int64_t inDepth;
+  int64_t filterDepth;
+  int64_t outDepth;
+  int64_t strideDepth;
+  int64_t dilationDepth;
+  int64_t padFront;
+  int64_t channels;
+  const float* deltas;
+  float* gradient;
+};
+
+struct resize_bilinear_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t channels;
+  int64_t alignCorners;
+  int64_t halfPixels;
+  const float* images;
+  float* results;
+};
+
+struct resize_bilinear_gradient_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t channels;
+  int64_t alignCorners;
+  const float* deltas;
+  float* gradient;
+};
+
+struct resize_nearest_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t channels;
+  int64_t alignCorners;
+  int64_t halfPixels;
+  const float* images;
+  float* results;
+};
+
+struct resize_nearest_gradient_call {
+  int64_t samples;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t channels;
+  int64_t alignCorners;
+  const float* deltas;
+  float* gradient;
+};
+
 // Kernels of the table, and operations of the tfjs backend.
 #define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(grad_moment_gather) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
-#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(max_pool) X(max_pool_gradient) X(unary) X(classify) X(binary) X(floor_divide) X(compare) X(logical) X(logical_not) X(select) X(accumulate) X(prelu_rows) X(reduce) X(reduce_booleans) X(arg_reduce) X(softmax) X(batch_norm)
+#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(unary) X(classify) X(binary) X(floor_divide) X(compare) X(logical) X(logical_not) X(select) X(accumulate) X(prelu_rows) X(reduce) X(reduce_booleans) X(arg_reduce) X(softmax) X(batch_norm) X(copy) X(gather_rows) X(scatter_rows) X(depthwise_conv2d) X(depthwise_conv2d_input) X(max_pool) X(max_pool_gradient) X(avg_pool) X(avg_pool_gradient) X(resize_bilinear) X(resize_bilinear_gradient) X(resize_nearest) X(resize_nearest_gradient)
 
 // What the checks at the N-API edge know about each argument.
 constexpr ParamRow grad_moment_params[] = {
@@ -742,49 +951,6 @@ constexpr BufferRow conv2d_input_buffers[] = {
     {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x outChannels", 4, {0, 6, 7, 8}},
     {"filter", BufferRow::read, BufferRow::f32, "filterHeight x filterWidth x inChannels x outChannels", 4, {4, 5, 3, 8}},
     {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x inChannels", 4, {0, 1, 2, 3}},
-};
-
-constexpr ParamRow max_pool_params[] = {
-    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
-    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
-};
-constexpr BufferRow max_pool_buffers[] = {
-    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
-    {"results", BufferRow::write, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 5, 6, 13}},
-};
-
-constexpr ParamRow max_pool_gradient_params[] = {
-    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
-    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
-    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
-};
-constexpr BufferRow max_pool_gradient_buffers[] = {
-    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
-    {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 5, 6, 13}},
-    {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 13}},
 };
 
 constexpr ParamRow unary_params[] = {
@@ -1043,12 +1209,286 @@ constexpr BufferRow batch_norm_buffers[] = {
     {"y", BufferRow::write, BufferRow::f32, "size", 1, {0}},
 };
 
+constexpr ParamRow copy_params[] = {
+    {"count0", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count1", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count2", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count3", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count4", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"count5", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"from0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"from1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"from2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"from3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"from4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"from5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to0", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to1", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to2", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to3", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to4", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"to5", "a whole number (elements)", ParamRow::step, 4294967295.0},
+    {"fromStart", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"toStart", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"fromSize", "a whole number (elements)", ParamRow::size, 4294967295.0},
+    {"toSize", "a whole number (elements)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow copy_buffers[] = {
+    {"from", BufferRow::read, BufferRow::x32, "fromSize", 1, {20}},
+    {"to", BufferRow::read_write, BufferRow::x32, "toSize", 1, {21}},
+};
+constexpr Reach copy_reaches[] = {
+    {0, 18, 6, {0, 1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}},
+    {1, 19, 6, {0, 1, 2, 3, 4, 5}, {12, 13, 14, 15, 16, 17}},
+};
+
+constexpr ParamRow gather_rows_params[] = {
+    {"batches", "a whole number (lists of numbers)", ParamRow::size, 4294967295.0},
+    {"outer", "a whole number (tables a list)", ParamRow::size, 4294967295.0},
+    {"rows", "a whole number (rows of a table)", ParamRow::size, 4294967295.0},
+    {"picks", "a whole number (numbers of a list)", ParamRow::size, 4294967295.0},
+    {"length", "a whole number (elements of a row)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow gather_rows_buffers[] = {
+    {"from", BufferRow::read, BufferRow::x32, "batches x outer x rows x length", 4, {0, 1, 2, 4}},
+    {"ids", BufferRow::read, BufferRow::i32, "batches x picks", 2, {0, 3}},
+    {"to", BufferRow::write, BufferRow::x32, "batches x outer x picks x length", 4, {0, 1, 3, 4}},
+};
+
+constexpr ParamRow scatter_rows_params[] = {
+    {"rows", "a whole number (rows)", ParamRow::size, 4294967295.0},
+    {"picks", "a whole number (numbers)", ParamRow::size, 4294967295.0},
+    {"length", "a whole number (elements of a row)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow scatter_rows_buffers[] = {
+    {"ids", BufferRow::read, BufferRow::i32, "picks", 1, {1}},
+    {"updates", BufferRow::read, BufferRow::x32, "picks x length", 2, {1, 2}},
+    {"to", BufferRow::read_write, BufferRow::x32, "rows x length", 2, {0, 2}},
+};
+
+constexpr ParamRow depthwise_conv2d_params[] = {
+    {"activation", "one of linear, relu, relu6, leakyrelu, elu, sigmoid", ParamRow::choice, 5},
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"multiplier", "a whole number (output channels of each input channel)", ParamRow::size, 4294967295.0},
+    {"biased", "a whole number (0 or 1)", ParamRow::size, 1},
+    {"alpha", "a number (slope of leakyrelu)", ParamRow::scalar, 0},
+};
+constexpr BufferRow depthwise_conv2d_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x inChannels", 4, {1, 2, 3, 14}},
+    {"filter", BufferRow::read, BufferRow::f32, "filterHeight x filterWidth x inChannels x multiplier", 4, {4, 5, 14, 15}},
+    {"bias", BufferRow::read, BufferRow::f32, "biased x inChannels x multiplier", 3, {16, 14, 15}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outHeight x outWidth x inChannels x multiplier", 5, {1, 6, 7, 14, 15}},
+};
+
+constexpr ParamRow depthwise_conv2d_input_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"multiplier", "a whole number (output channels of each input channel)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow depthwise_conv2d_input_buffers[] = {
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x inChannels x multiplier", 5, {0, 5, 6, 13, 14}},
+    {"filter", BufferRow::read, BufferRow::f32, "filterHeight x filterWidth x inChannels x multiplier", 4, {3, 4, 13, 14}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x inChannels", 4, {0, 1, 2, 13}},
+};
+
+constexpr ParamRow max_pool_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow max_pool_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inDepth x inHeight x inWidth x channels", 5, {0, 13, 1, 2, 19}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outDepth x outHeight x outWidth x channels", 5, {0, 15, 5, 6, 19}},
+};
+
+constexpr ParamRow max_pool_gradient_params[] = {
+    {"tie", "one of first, last", ParamRow::choice, 1},
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow max_pool_gradient_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inDepth x inHeight x inWidth x channels", 5, {1, 14, 2, 3, 20}},
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outDepth x outHeight x outWidth x channels", 5, {1, 16, 6, 7, 20}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inDepth x inHeight x inWidth x channels", 5, {1, 14, 2, 3, 20}},
+};
+
+constexpr ParamRow avg_pool_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"leastPixels", "a whole number (pixels that a mean counts at least)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow avg_pool_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inDepth x inHeight x inWidth x channels", 5, {0, 13, 1, 2, 19}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outDepth x outHeight x outWidth x channels", 5, {0, 15, 5, 6, 19}},
+};
+
+constexpr ParamRow avg_pool_gradient_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+};
+constexpr BufferRow avg_pool_gradient_buffers[] = {
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outDepth x outHeight x outWidth x channels", 5, {0, 15, 5, 6, 19}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inDepth x inHeight x inWidth x channels", 5, {0, 13, 1, 2, 19}},
+};
+
+constexpr ParamRow resize_bilinear_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"alignCorners", "a whole number (0 or 1)", ParamRow::size, 1},
+    {"halfPixels", "a whole number (0 or 1)", ParamRow::size, 1},
+};
+constexpr BufferRow resize_bilinear_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 5}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 3, 4, 5}},
+};
+
+constexpr ParamRow resize_bilinear_gradient_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"alignCorners", "a whole number (0 or 1)", ParamRow::size, 1},
+};
+constexpr BufferRow resize_bilinear_gradient_buffers[] = {
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 3, 4, 5}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 5}},
+};
+
+constexpr ParamRow resize_nearest_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"alignCorners", "a whole number (0 or 1)", ParamRow::size, 1},
+    {"halfPixels", "a whole number (0 or 1)", ParamRow::size, 1},
+};
+constexpr BufferRow resize_nearest_buffers[] = {
+    {"images", BufferRow::read, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 5}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 3, 4, 5}},
+};
+
+constexpr ParamRow resize_nearest_gradient_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"channels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"alignCorners", "a whole number (0 or 1)", ParamRow::size, 1},
+};
+constexpr BufferRow resize_nearest_gradient_buffers[] = {
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outHeight x outWidth x channels", 4, {0, 3, 4, 5}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 5}},
+};
+
 constexpr Row operationRows[] = {
     {"matmul", 11, matmul_params, 4, matmul_buffers, 0, nullptr},
     {"conv2d", 18, conv2d_params, 4, conv2d_buffers, 0, nullptr},
     {"conv2d_input", 15, conv2d_input_params, 3, conv2d_input_buffers, 0, nullptr},
-    {"max_pool", 14, max_pool_params, 2, max_pool_buffers, 0, nullptr},
-    {"max_pool_gradient", 14, max_pool_gradient_params, 3, max_pool_gradient_buffers, 0, nullptr},
     {"unary", 4, unary_params, 2, unary_buffers, 0, nullptr},
     {"classify", 2, classify_params, 2, classify_buffers, 0, nullptr},
     {"binary", 21, binary_params, 3, binary_buffers, 2, binary_reaches},
@@ -1064,6 +1504,19 @@ constexpr Row operationRows[] = {
     {"arg_reduce", 4, arg_reduce_params, 2, arg_reduce_buffers, 0, nullptr},
     {"softmax", 2, softmax_params, 2, softmax_buffers, 0, nullptr},
     {"batch_norm", 6, batch_norm_params, 6, batch_norm_buffers, 0, nullptr},
+    {"copy", 22, copy_params, 2, copy_buffers, 2, copy_reaches},
+    {"gather_rows", 5, gather_rows_params, 3, gather_rows_buffers, 0, nullptr},
+    {"scatter_rows", 3, scatter_rows_params, 3, scatter_rows_buffers, 0, nullptr},
+    {"depthwise_conv2d", 18, depthwise_conv2d_params, 4, depthwise_conv2d_buffers, 0, nullptr},
+    {"depthwise_conv2d_input", 15, depthwise_conv2d_input_params, 3, depthwise_conv2d_input_buffers, 0, nullptr},
+    {"max_pool", 20, max_pool_params, 2, max_pool_buffers, 0, nullptr},
+    {"max_pool_gradient", 21, max_pool_gradient_params, 3, max_pool_gradient_buffers, 0, nullptr},
+    {"avg_pool", 21, avg_pool_params, 2, avg_pool_buffers, 0, nullptr},
+    {"avg_pool_gradient", 20, avg_pool_gradient_params, 2, avg_pool_gradient_buffers, 0, nullptr},
+    {"resize_bilinear", 8, resize_bilinear_params, 2, resize_bilinear_buffers, 0, nullptr},
+    {"resize_bilinear_gradient", 7, resize_bilinear_gradient_params, 2, resize_bilinear_gradient_buffers, 0, nullptr},
+    {"resize_nearest", 8, resize_nearest_params, 2, resize_nearest_buffers, 0, nullptr},
+    {"resize_nearest_gradient", 7, resize_nearest_gradient_params, 2, resize_nearest_gradient_buffers, 0, nullptr},
 };
 
 // From checked parameters and buffers, in the order of the row, to the arguments of the kernel.
@@ -1307,49 +1760,6 @@ static inline conv2d_input_call read_conv2d_input(const double* p, void* const* 
   };
 }
 
-static inline max_pool_call read_max_pool(const double* p, void* const* b) {
-  return {
-      static_cast<int64_t>(p[0]),
-      static_cast<int64_t>(p[1]),
-      static_cast<int64_t>(p[2]),
-      static_cast<int64_t>(p[3]),
-      static_cast<int64_t>(p[4]),
-      static_cast<int64_t>(p[5]),
-      static_cast<int64_t>(p[6]),
-      static_cast<int64_t>(p[7]),
-      static_cast<int64_t>(p[8]),
-      static_cast<int64_t>(p[9]),
-      static_cast<int64_t>(p[10]),
-      static_cast<int64_t>(p[11]),
-      static_cast<int64_t>(p[12]),
-      static_cast<int64_t>(p[13]),
-      static_cast<float*>(b[0]),
-      static_cast<float*>(b[1]),
-  };
-}
-
-static inline max_pool_gradient_call read_max_pool_gradient(const double* p, void* const* b) {
-  return {
-      static_cast<int64_t>(p[0]),
-      static_cast<int64_t>(p[1]),
-      static_cast<int64_t>(p[2]),
-      static_cast<int64_t>(p[3]),
-      static_cast<int64_t>(p[4]),
-      static_cast<int64_t>(p[5]),
-      static_cast<int64_t>(p[6]),
-      static_cast<int64_t>(p[7]),
-      static_cast<int64_t>(p[8]),
-      static_cast<int64_t>(p[9]),
-      static_cast<int64_t>(p[10]),
-      static_cast<int64_t>(p[11]),
-      static_cast<int64_t>(p[12]),
-      static_cast<int64_t>(p[13]),
-      static_cast<float*>(b[0]),
-      static_cast<float*>(b[1]),
-      static_cast<float*>(b[2]),
-  };
-}
-
 static inline unary_call read_unary(const double* p, void* const* b) {
   return {
       static_cast<unary_op>(p[0]),
@@ -1587,6 +1997,278 @@ static inline batch_norm_call read_batch_norm(const double* p, void* const* b) {
       static_cast<float*>(b[3]),
       static_cast<float*>(b[4]),
       static_cast<float*>(b[5]),
+  };
+}
+
+static inline copy_call read_copy(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<int64_t>(p[21]),
+      static_cast<uint32_t*>(b[0]),
+      static_cast<uint32_t*>(b[1]),
+  };
+}
+
+static inline gather_rows_call read_gather_rows(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<uint32_t*>(b[0]),
+      static_cast<int32_t*>(b[1]),
+      static_cast<uint32_t*>(b[2]),
+  };
+}
+
+static inline scatter_rows_call read_scatter_rows(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int32_t*>(b[0]),
+      static_cast<uint32_t*>(b[1]),
+      static_cast<uint32_t*>(b[2]),
+  };
+}
+
+static inline depthwise_conv2d_call read_depthwise_conv2d(const double* p, void* const* b) {
+  return {
+      static_cast<depthwise_conv2d_activation>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      p[17],
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+      static_cast<float*>(b[3]),
+  };
+}
+
+static inline depthwise_conv2d_input_call read_depthwise_conv2d_input(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline max_pool_call read_max_pool(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline max_pool_gradient_call read_max_pool_gradient(const double* p, void* const* b) {
+  return {
+      static_cast<max_pool_gradient_tie>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline avg_pool_call read_avg_pool(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline avg_pool_gradient_call read_avg_pool_gradient(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline resize_bilinear_call read_resize_bilinear(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline resize_bilinear_gradient_call read_resize_bilinear_gradient(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline resize_nearest_call read_resize_nearest(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+  };
+}
+
+static inline resize_nearest_gradient_call read_resize_nearest_gradient(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
   };
 }
 

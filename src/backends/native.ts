@@ -10,11 +10,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import {NativeBackend} from './native/backend.js';
 import {binaryKernels} from './native/binary.js';
 import {convolutionKernels} from './native/conv2d.js';
+import {depthwiseKernels} from './native/depthwise.js';
+import {gatheringKernels} from './native/gathering.js';
+import {joiningKernels} from './native/joining.js';
 import {layoutKernels} from './native/layout.js';
 import {matrixKernels} from './native/matmul.js';
+import {movementKernels} from './native/movement.js';
 import {normalizationKernels} from './native/normalization.js';
 import {poolKernels} from './native/pooling.js';
 import {reductionKernels} from './native/reduction.js';
+import {resizeKernels} from './native/resize.js';
 import {borrowed} from './native/tensors.js';
 import {traced} from './native/trace.js';
 import {unaryKernels} from './native/unary.js';
@@ -35,6 +40,11 @@ const own = new Map(
     ...reductionKernels,
     ...normalizationKernels,
     ...layoutKernels,
+    ...movementKernels,
+    ...joiningKernels,
+    ...gatheringKernels,
+    ...depthwiseKernels,
+    ...resizeKernels,
   ].map((kernel) => [kernel.kernelName, kernel.kernelFunc]),
 );
 for (const {kernelName, kernelFunc, ...rest} of tf.getKernelsForBackend('cpu')) {

@@ -1,8 +1,6 @@
 /** Conv2D, FusedConv2D and both gradients of a convolution on the addon: float32 in NHWC; the rest stays with cpu. */
 import * as tf from '@tensorflow/tfjs-core';
-import {packParams} from '../../kernels/check.js';
-import {callAddon} from '../../kernels/native.js';
-import {flatDepth, kernelNames} from '../../kernels/table.js';
+import {flatDepth} from '../../kernels/table.js';
 import {
   type Call,
   type FusedAttributes,
@@ -11,6 +9,7 @@ import {
   fusedEnd,
   kernel,
   knowsActivation,
+  moment,
   type NativeKernel,
   result,
   runCpuKernel,
@@ -19,7 +18,7 @@ import {
 
 type Shape4 = [number, number, number, number];
 
-interface ConvolutionAttributes {
+export interface ConvolutionAttributes {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   dataFormat: 'NHWC' | 'NCHW';
@@ -81,11 +80,9 @@ function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterSh
   const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1}, [x.dtype, dy.dtype]);
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropFilter', call);
   const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
-  const gradient = backend.allocate(attrs.filterShape).fill(0);
-  const params = packParams('grad_moment', {phi: 'identity', uses: 1, ...flatDepth, fanOut, ...sizes});
-  const buffers = [valuesOf(backend, x), valuesOf(backend, dy), gradient];
-  callAddon(() => backend.addon.run(kernelNames.indexOf('grad_moment'), params, buffers));
-  return backend.wrap(gradient, attrs.filterShape);
+  const params = {phi: 'identity', uses: 1, ...flatDepth, fanOut, ...sizes} as const;
+  const buffers = [valuesOf(backend, x), valuesOf(backend, dy)];
+  return moment(backend, attrs.filterShape, 'grad_moment', params, buffers);
 }
 
 function inputGradient(call: Call<'dy' | 'filter', ConvolutionAttributes & {inputShape: number[]}>): tf.TensorInfo {

@@ -1,12 +1,6 @@
 /** Kernels that give a tensor another name, shape or type, and those that fill one: nothing is computed. */
 import * as tf from '@tensorflow/tfjs-core';
-import {type Backend, type Call, kernel, type NativeKernel, runCpuKernel} from './tensors.js';
-
-/** Another tensor on the same memory, which counts its tensors. */
-function sharing(backend: Backend, {dataId, dtype}: tf.TensorInfo, shape: number[]): tf.TensorInfo {
-  backend.incRef(dataId);
-  return {dataId, shape, dtype};
-}
+import {type Backend, type Call, kernel, type NativeKernel, runCpuKernel, sharing} from './tensors.js';
 
 function reshape({inputs, backend, attrs}: Call<'x', {shape: number[]}>): tf.TensorInfo {
   const size = tf.util.sizeFromShape(inputs.x.shape);

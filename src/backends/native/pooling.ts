@@ -1,21 +1,49 @@
-/** MaxPool and MaxPoolGrad on the addon. */
+/** Maximum and mean over windows of images and volumes, and their gradients. */
 import * as tf from '@tensorflow/tfjs-core';
-import {type Call, kernel, type NativeKernel, result, runCpuKernel, valuesOf} from './tensors.js';
+import {type Call, kernel, type NativeKernel, result, runCpuKernel, sharing, valuesOf} from './tensors.js';
 
 interface PoolAttributes {
-  filterSize: [number, number] | number;
-  strides: [number, number] | number;
+  filterSize: number[] | number;
+  strides: number[] | number;
   pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  dataFormat?: 'NDHWC' | 'NCDHW';
 }
 
+/** How a kernel differs from its like: both kinds of pooling in two and three dimensions. */
+interface Pooling {
+  kernelName: string;
+  operation: 'max' | 'avg';
+  volumes: boolean;
+}
+
+type Pair = [number, number];
+type Triple = [number, number, number];
+/** The depth of images. */
+const flat = {inDepth: 1, filterDepth: 1, outDepth: 1, strideDepth: 1, dilationDepth: 1, padFront: 0};
+
 /** The windows as the addon's parameters, or null for what it does not do. */
-function poolOf(shape: number[], {filterSize, strides, pad, dimRoundingMode}: PoolAttributes) {
-  const image = shape as [number, number, number, number];
-  const info = tf.backend_util.computePool2DInfo(image, filterSize, strides, 1, pad, dimRoundingMode);
+function poolOf(shape: number[], volumes: boolean, attrs: PoolAttributes) {
+  const {filterSize, strides, pad, dimRoundingMode: rounding} = attrs;
+  const {computePool2DInfo, computePool3DInfo} = tf.backend_util;
+  let depth = flat;
+  let info: ReturnType<typeof computePool2DInfo> | ReturnType<typeof computePool3DInfo>;
+  if (volumes) {
+    if (attrs.dataFormat === 'NCDHW') return null;
+    const volume = shape as [number, number, number, number, number];
+    const found = computePool3DInfo(volume, filterSize as Triple, strides as Triple, 1, pad as 'same', rounding);
+    const {inDepth, filterDepth, outDepth, strideDepth, dilationDepth} = found;
+    depth = {inDepth, filterDepth, outDepth, strideDepth, dilationDepth, padFront: found.padInfo.front};
+    info = found;
+  } else {
+    const image = shape as [number, number, number, number];
+    info = computePool2DInfo(image, filterSize as Pair, strides as Pair, 1, pad, rounding);
+  }
+  const pixels = depth.inDepth * info.inHeight * info.inWidth;
   // The addon numbers the pixels of an image with 32 bits.
-  if (info.outHeight < 0 || info.outWidth < 0 || info.inHeight * info.inWidth >= 2 ** 31) return null;
+  if (Math.min(depth.outDepth, info.outHeight, info.outWidth) < 0 || pixels >= 2 ** 31) return null;
   const params = {
+    ...depth,
     samples: info.batchSize,
     inHeight: info.inHeight,
     inWidth: info.inWidth,
@@ -31,25 +59,48 @@ function poolOf(shape: number[], {filterSize, strides, pad, dimRoundingMode}: Po
     padLeft: info.padInfo.left,
     channels: info.inChannels,
   };
-  return {params, outShape: info.outShape};
+  return {params, outShape: info.outShape as number[]};
 }
 
-function maxPool(call: Call<'x', PoolAttributes>): tf.TensorInfo {
+function pool({kernelName, operation, volumes}: Pooling, call: Call<'x', PoolAttributes>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
-  const pool = inputs.x.dtype === 'float32' ? poolOf(inputs.x.shape, attrs) : null;
-  // Windows of one pixel each are the images themselves, NaN included.
-  const trivial = pool?.params.filterHeight === 1 && pool.params.filterWidth === 1;
-  if (!pool || trivial) return runCpuKernel('MaxPool', call);
-  return result(backend, pool.outShape, 'max_pool', pool.params, [valuesOf(backend, inputs.x)]);
+  const {x} = inputs;
+  const found = x.dtype === 'float32' ? poolOf(x.shape, volumes, attrs) : null;
+  if (!found) return runCpuKernel(kernelName, call);
+  const {params, outShape} = found;
+  // Windows of one pixel each are the images themselves, NaN included; not so the volumes, as in cpu.
+  const trivial = !volumes && params.filterHeight === 1 && params.filterWidth === 1;
+  if (trivial && tf.util.arraysEqual(outShape, x.shape)) return sharing(backend, x, x.shape);
+  const values = [valuesOf(backend, x)];
+  if (operation === 'max') return result(backend, outShape, 'max_pool', params, values);
+  // The mean of no pixel is NaN in images and 0 in volumes, as in cpu.
+  return result(backend, outShape, 'avg_pool', {...params, leastPixels: volumes ? 1 : 0}, values);
 }
 
-function maxPoolGrad(call: Call<'dy' | 'input' | 'output', PoolAttributes>): tf.TensorInfo {
+function gradient({kernelName, operation, volumes}: Pooling, call: Call<'dy' | 'input', PoolAttributes>) {
   const {inputs, backend, attrs} = call;
   const {dy, input} = inputs;
-  const pool = input.dtype === 'float32' && dy.dtype === 'float32' ? poolOf(input.shape, attrs) : null;
-  if (!pool) return runCpuKernel('MaxPoolGrad', call);
-  const buffers = [valuesOf(backend, input), valuesOf(backend, dy)];
-  return result(backend, input.shape, 'max_pool_gradient', pool.params, buffers);
+  // As in cpu: the gradients know no format, and the one of means of images no rounding.
+  const {dimRoundingMode, dataFormat: _, ...known} = attrs;
+  const rounding = dimRoundingMode && !(operation === 'avg' && !volumes) ? {dimRoundingMode} : {};
+  const floats = dy.dtype === 'float32' && input.dtype === 'float32';
+  const found = floats ? poolOf(input.shape, volumes, {...known, ...rounding}) : null;
+  if (!found || !tf.util.arraysEqual(found.outShape, dy.shape)) return runCpuKernel(kernelName, call);
+  const deltas = valuesOf(backend, dy);
+  if (operation === 'avg') return result(backend, input.shape, 'avg_pool_gradient', found.params, [deltas]);
+  const params = {...found.params, tie: volumes ? 'last' : 'first'};
+  return result(backend, input.shape, 'max_pool_gradient', params, [valuesOf(backend, input), deltas]);
 }
 
-export const poolKernels: NativeKernel[] = [kernel('MaxPool', maxPool), kernel('MaxPoolGrad', maxPoolGrad)];
+export const poolKernels: NativeKernel[] = (['max', 'avg'] as const).flatMap((operation) =>
+  [false, true].flatMap((volumes) => {
+    const kernelName = `${operation === 'max' ? 'MaxPool' : 'AvgPool'}${volumes ? '3D' : ''}`;
+    const of = {operation, volumes};
+    return [
+      kernel(kernelName, (call: Parameters<typeof pool>[1]) => pool({...of, kernelName}, call)),
+      kernel(`${kernelName}Grad`, (call: Parameters<typeof gradient>[1]) =>
+        gradient({...of, kernelName: `${kernelName}Grad`}, call),
+      ),
+    ];
+  }),
+);

@@ -1,12 +1,12 @@
-/** Rows of the backend's table: matrix products, convolutions and pooling. */
+/** Rows of the backend's table: matrix products and convolutions. */
 import type {KernelSpec} from '../../kernels/table.js';
 import {choice, flag, type OperationSpec, read, scalar, size, write} from './spec.js';
 
 /** What the addon can apply while the result is in the cache; other activations follow as kernels of their own. */
-const activation = choice('linear', 'relu', 'relu6', 'leakyrelu', 'elu', 'sigmoid');
-const alpha = scalar('slope of leakyrelu');
+export const activation = choice('linear', 'relu', 'relu6', 'leakyrelu', 'elu', 'sigmoid');
+export const alpha = scalar('slope of leakyrelu');
 
-const geometry = {
+export const geometry = {
   samples: size('samples'),
   inHeight: size('pixels'),
   inWidth: size('pixels'),
@@ -28,15 +28,6 @@ const filter = ['filterHeight', 'filterWidth', 'inChannels', 'outChannels'];
 const results = ['samples', 'outHeight', 'outWidth', 'outChannels'];
 const convolutionFlops: KernelSpec['flops'] = (s) =>
   2 * s.samples * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.inChannels * s.outChannels;
-
-const {inChannels: _in, outChannels: _out, ...window} = geometry;
-const pooling = {...window, channels: size('channels')} as const;
-const pooled = {
-  images: ['samples', 'inHeight', 'inWidth', 'channels'],
-  results: ['samples', 'outHeight', 'outWidth', 'channels'],
-};
-const poolingFlops: KernelSpec['flops'] = (s) =>
-  s.samples * s.outHeight * s.outWidth * s.filterHeight * s.filterWidth * s.channels;
 
 export const convolutionTable = {
   matmul: {
@@ -78,17 +69,5 @@ export const convolutionTable = {
     params: geometry,
     buffers: {deltas: read(...results), filter: read(...filter), gradient: write(...images)},
     flops: convolutionFlops,
-  },
-  max_pool: {
-    does: 'maximum over windows of NHWC images',
-    params: pooling,
-    buffers: {images: read(...pooled.images), results: write(...pooled.results)},
-    flops: poolingFlops,
-  },
-  max_pool_gradient: {
-    does: 'gradient of max_pool: to the first pixel that has the maximum',
-    params: pooling,
-    buffers: {images: read(...pooled.images), deltas: read(...pooled.results), gradient: write(...pooled.images)},
-    flops: poolingFlops,
   },
 } as const satisfies Record<string, OperationSpec>;

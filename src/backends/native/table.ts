@@ -2,12 +2,16 @@
 import type {OperationSpec} from './spec.js';
 import {convolutionTable} from './table-convolution.js';
 import {elementwiseTable} from './table-elementwise.js';
+import {movementTable} from './table-movement.js';
 import {reductionTable} from './table-reduction.js';
+import {windowsTable} from './table-windows.js';
 
 export const backendTable = {
   ...convolutionTable,
   ...elementwiseTable,
   ...reductionTable,
+  ...movementTable,
+  ...windowsTable,
 } as const satisfies Record<string, OperationSpec>;
 
 export type Operation = keyof typeof backendTable;

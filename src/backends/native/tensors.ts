@@ -1,7 +1,9 @@
 /** What the native backend's kernels share: the live arrays of tensors, calls of the addon, and the ends of fused kernels. */
 import * as tf from '@tensorflow/tfjs-core';
+import {packParams} from '../../kernels/check.js';
 import type {HostInput} from '../../kernels/engine.js';
 import {callAddon} from '../../kernels/native.js';
+import {type KernelName, kernelNames, type Params} from '../../kernels/table.js';
 import type {NativeBackend} from './backend.js';
 import type {OperationSpec} from './spec.js';
 import {backendTable, type Operation, operationNames} from './table.js';
@@ -23,7 +25,7 @@ export interface NativeKernel {
 }
 
 /** A kernel for tfjs' registry, whose types say less than its kernels do. */
-export const kernel = <C>(kernelName: string, run: (call: C) => tf.TensorInfo): NativeKernel => ({
+export const kernel = <C>(kernelName: string, run: (call: C) => tf.TensorInfo | tf.TensorInfo[]): NativeKernel => ({
   kernelName,
   kernelFunc: (call) => run(call as unknown as C),
 });
@@ -44,6 +46,12 @@ export function booleansOf(backend: Backend, tensor: tf.TensorInfo): Uint8Array 
 
 /** Whether all tensors hold float32. */
 export const areFloat = (...tensors: tf.TensorInfo[]): boolean => tensors.every(({dtype}) => dtype === 'float32');
+
+/** Another tensor on the same memory, which counts its tensors. */
+export function sharing(backend: Backend, {dataId, dtype}: tf.TensorInfo, shape: number[]): tf.TensorInfo {
+  backend.incRef(dataId);
+  return {dataId, shape, dtype};
+}
 
 /** Runs another kernel of this backend. */
 export function runKernel(
@@ -114,6 +122,20 @@ export function resultOf(
   const values = dtype === 'bool' ? new Uint8Array(length) : new Int32Array(length);
   operate(backend, operation, params, [...inputs, values]);
   return backend.makeTensorInfo(shape, dtype, values);
+}
+
+/** A float32 result of a kernel of the table that adds to what is there: here to zeros. */
+export function moment<K extends KernelName>(
+  backend: Backend,
+  shape: number[],
+  kernel: K,
+  params: Params<K>,
+  inputs: HostInput[],
+): tf.TensorInfo {
+  const values = backend.allocate(shape).fill(0);
+  const packed = packParams(kernel, params);
+  callAddon(() => backend.addon.run(kernelNames.indexOf(kernel), packed, [...inputs, values]));
+  return backend.wrap(values, shape);
 }
 
 /** Params as the numbers that travel, in the row's order: a choice becomes its index. */

@@ -1,0 +1,103 @@
+/** Depthwise convolution of NHWC images, fused or not, and its gradients. */
+import * as tf from '@tensorflow/tfjs-core';
+import type {ConvolutionAttributes} from './conv2d.js';
+import {
+  type Call,
+  type FusedAttributes,
+  type FusedInputs,
+  finishFused,
+  fusedEnd,
+  kernel,
+  knowsActivation,
+  moment,
+  type NativeKernel,
+  result,
+  runCpuKernel,
+  valuesOf,
+} from './tensors.js';
+
+type Attributes = Omit<ConvolutionAttributes, 'dataFormat'>;
+type Shape4 = [number, number, number, number];
+
+/** The geometry, or null for what the addon does not do. */
+function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: tf.TensorInfo[]) {
+  if (tensors.some(({dtype}) => dtype !== 'float32')) return null;
+  const {strides, pad, dimRoundingMode} = attrs;
+  const dilations = attrs.dilations ?? 1;
+  const info = tf.backend_util.computeConv2DInfo(
+    x as Shape4,
+    filter as Shape4,
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+    true,
+  );
+  if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
+  return {
+    outShape: info.outShape,
+    samples: info.batchSize,
+    inHeight: info.inHeight,
+    inWidth: info.inWidth,
+    inChannels: info.inChannels,
+    multiplier: filter[3],
+    filterHeight: info.filterHeight,
+    filterWidth: info.filterWidth,
+    outHeight: info.outHeight,
+    outWidth: info.outWidth,
+    strideHeight: info.strideHeight,
+    strideWidth: info.strideWidth,
+    dilationHeight: info.dilationHeight,
+    dilationWidth: info.dilationWidth,
+    padTop: info.padInfo.top,
+    padLeft: info.padInfo.left,
+  };
+}
+
+function convolve(kernelName: string, call: Call<'x' | 'filter', Attributes & FusedAttributes>): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {x, filter} = inputs;
+  const fused = inputs as FusedInputs;
+  const either = tf.backend_util.eitherStridesOrDilationsAreOne(attrs.strides, attrs.dilations ?? 1);
+  const geometry = either ? geometryOf(x.shape, filter.shape, attrs, [x, filter]) : null;
+  if (!geometry || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
+  const {outShape, ...sizes} = geometry;
+  const {bias, ...end} = fusedEnd(backend, sizes.inChannels * sizes.multiplier, fused, attrs);
+  const buffers = [valuesOf(backend, x), valuesOf(backend, filter), bias];
+  const output = result(backend, outShape, 'depthwise_conv2d', {...sizes, ...end}, buffers);
+  return finishFused(backend, output, {...end, bias}, fused, attrs);
+}
+
+function filterGradient(call: Call<'x' | 'dy', Attributes & {filterShape: number[]}>): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {x, dy} = inputs;
+  const geometry = geometryOf(x.shape, attrs.filterShape, attrs, [x, dy]);
+  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) {
+    return runCpuKernel('DepthwiseConv2dNativeBackpropFilter', call);
+  }
+  const {outShape: _, ...sizes} = geometry;
+  const buffers = [valuesOf(backend, x), valuesOf(backend, dy)];
+  const params = {phi: 'identity', uses: 1, ...sizes} as const;
+  return moment(backend, attrs.filterShape, 'grad_moment_depthwise', params, buffers);
+}
+
+function inputGradient(call: Call<'dy' | 'filter', Attributes & {inputShape: number[]}>): tf.TensorInfo {
+  const {inputs, backend, attrs} = call;
+  const {dy, filter} = inputs;
+  const geometry = geometryOf(attrs.inputShape, filter.shape, attrs, [dy, filter]);
+  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) {
+    return runCpuKernel('DepthwiseConv2dNativeBackpropInput', call);
+  }
+  const {outShape: _, ...sizes} = geometry;
+  const buffers = [valuesOf(backend, dy), valuesOf(backend, filter)];
+  return result(backend, attrs.inputShape, 'depthwise_conv2d_input', sizes, buffers);
+}
+
+type Convolution = Parameters<typeof convolve>[1];
+
+export const depthwiseKernels: NativeKernel[] = [
+  kernel('DepthwiseConv2dNative', (call: Convolution) => convolve('DepthwiseConv2dNative', call)),
+  kernel('FusedDepthwiseConv2D', (call: Convolution) => convolve('FusedDepthwiseConv2D', call)),
+  kernel('DepthwiseConv2dNativeBackpropFilter', filterGradient),
+  kernel('DepthwiseConv2dNativeBackpropInput', inputGradient),
+];
