@@ -120,7 +120,8 @@ void checkRelations(Napi::Env env, const Row& row, const double* params) {
     demand(!(reach > 9e15), std::string("out") + axis + " x stride + filter x dilation to be below 2^53", reach);
   }
   const std::string name = row.name;
-  if (name == "conv2d_input" || name == "depthwise_conv2d_input" || name == "avg_pool_gradient") {
+  if (name == "conv2d_input" || name == "conv3d_input" || name == "depthwise_conv2d_input" ||
+      name == "avg_pool_gradient") {
     for (const char* stride : {"strideDepth", "strideHeight", "strideWidth"}) {
       demand(!(value(stride) < 1), std::string(stride) + " to be at least 1", value(stride));
     }

@@ -694,9 +694,63 @@ struct resize_nearest_gradient_call {
   float* gradient;
 };
 
+struct conv3d_call {
+  int64_t samples;
+  int64_t inDepth;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t inChannels;
+  int64_t filterDepth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outDepth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t outChannels;
+  int64_t strideDepth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationDepth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padFront;
+  int64_t padTop;
+  int64_t padLeft;
+  const float* volumes;
+  const float* filter;
+  float* results;
+};
+
+struct conv3d_input_call {
+  int64_t samples;
+  int64_t inDepth;
+  int64_t inHeight;
+  int64_t inWidth;
+  int64_t inChannels;
+  int64_t filterDepth;
+  int64_t filterHeight;
+  int64_t filterWidth;
+  int64_t outDepth;
+  int64_t outHeight;
+  int64_t outWidth;
+  int64_t outChannels;
+  int64_t strideDepth;
+  int64_t strideHeight;
+  int64_t strideWidth;
+  int64_t dilationDepth;
+  int64_t dilationHeight;
+  int64_t dilationWidth;
+  int64_t padFront;
+  int64_t padTop;
+  int64_t padLeft;
+  const float* deltas;
+  const float* filter;
+  float* gradient;
+};
+
 // Kernels of the table, and operations of the tfjs backend.
 #define ENGRAM_KERNELS(X) X(grad_moment) X(grad_moment_dense) X(grad_moment_sum) X(grad_moment_depthwise) X(grad_moment_gather) X(output_norm) X(count_nonfinite) X(fold) X(merge) X(penalized_step) X(penalty_value)
-#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(unary) X(classify) X(binary) X(floor_divide) X(compare) X(logical) X(logical_not) X(select) X(accumulate) X(prelu_rows) X(reduce) X(reduce_booleans) X(arg_reduce) X(softmax) X(batch_norm) X(copy) X(gather_rows) X(scatter_rows) X(depthwise_conv2d) X(depthwise_conv2d_input) X(max_pool) X(max_pool_gradient) X(avg_pool) X(avg_pool_gradient) X(resize_bilinear) X(resize_bilinear_gradient) X(resize_nearest) X(resize_nearest_gradient)
+#define ENGRAM_OPERATIONS(X) X(matmul) X(conv2d) X(conv2d_input) X(unary) X(classify) X(binary) X(floor_divide) X(compare) X(logical) X(logical_not) X(select) X(accumulate) X(prelu_rows) X(reduce) X(reduce_booleans) X(arg_reduce) X(softmax) X(batch_norm) X(copy) X(gather_rows) X(scatter_rows) X(depthwise_conv2d) X(depthwise_conv2d_input) X(max_pool) X(max_pool_gradient) X(avg_pool) X(avg_pool_gradient) X(resize_bilinear) X(resize_bilinear_gradient) X(resize_nearest) X(resize_nearest_gradient) X(conv3d) X(conv3d_input)
 
 // What the checks at the N-API edge know about each argument.
 constexpr ParamRow grad_moment_params[] = {
@@ -1485,6 +1539,64 @@ constexpr BufferRow resize_nearest_gradient_buffers[] = {
     {"gradient", BufferRow::write, BufferRow::f32, "samples x inHeight x inWidth x channels", 4, {0, 1, 2, 5}},
 };
 
+constexpr ParamRow conv3d_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+};
+constexpr BufferRow conv3d_buffers[] = {
+    {"volumes", BufferRow::read, BufferRow::f32, "samples x inDepth x inHeight x inWidth x inChannels", 5, {0, 1, 2, 3, 4}},
+    {"filter", BufferRow::read, BufferRow::f32, "filterDepth x filterHeight x filterWidth x inChannels x outChannels", 5, {5, 6, 7, 4, 11}},
+    {"results", BufferRow::write, BufferRow::f32, "samples x outDepth x outHeight x outWidth x outChannels", 5, {0, 8, 9, 10, 11}},
+};
+
+constexpr ParamRow conv3d_input_params[] = {
+    {"samples", "a whole number (samples)", ParamRow::size, 4294967295.0},
+    {"inDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"inChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"filterDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"filterWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"outChannels", "a whole number (channels)", ParamRow::size, 4294967295.0},
+    {"strideDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"strideWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationDepth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationHeight", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"dilationWidth", "a whole number (pixels)", ParamRow::size, 4294967295.0},
+    {"padFront", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padTop", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+    {"padLeft", "a whole number (pixels)", ParamRow::step, 4294967295.0},
+};
+constexpr BufferRow conv3d_input_buffers[] = {
+    {"deltas", BufferRow::read, BufferRow::f32, "samples x outDepth x outHeight x outWidth x outChannels", 5, {0, 8, 9, 10, 11}},
+    {"filter", BufferRow::read, BufferRow::f32, "filterDepth x filterHeight x filterWidth x inChannels x outChannels", 5, {5, 6, 7, 4, 11}},
+    {"gradient", BufferRow::write, BufferRow::f32, "samples x inDepth x inHeight x inWidth x inChannels", 5, {0, 1, 2, 3, 4}},
+};
+
 constexpr Row operationRows[] = {
     {"matmul", 11, matmul_params, 4, matmul_buffers, 0, nullptr},
     {"conv2d", 18, conv2d_params, 4, conv2d_buffers, 0, nullptr},
@@ -1517,6 +1629,8 @@ constexpr Row operationRows[] = {
     {"resize_bilinear_gradient", 7, resize_bilinear_gradient_params, 2, resize_bilinear_gradient_buffers, 0, nullptr},
     {"resize_nearest", 8, resize_nearest_params, 2, resize_nearest_buffers, 0, nullptr},
     {"resize_nearest_gradient", 7, resize_nearest_gradient_params, 2, resize_nearest_gradient_buffers, 0, nullptr},
+    {"conv3d", 21, conv3d_params, 3, conv3d_buffers, 0, nullptr},
+    {"conv3d_input", 21, conv3d_input_params, 3, conv3d_input_buffers, 0, nullptr},
 };
 
 // From checked parameters and buffers, in the order of the row, to the arguments of the kernel.
@@ -2269,6 +2383,64 @@ static inline resize_nearest_gradient_call read_resize_nearest_gradient(const do
       static_cast<int64_t>(p[6]),
       static_cast<float*>(b[0]),
       static_cast<float*>(b[1]),
+  };
+}
+
+static inline conv3d_call read_conv3d(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
+  };
+}
+
+static inline conv3d_input_call read_conv3d_input(const double* p, void* const* b) {
+  return {
+      static_cast<int64_t>(p[0]),
+      static_cast<int64_t>(p[1]),
+      static_cast<int64_t>(p[2]),
+      static_cast<int64_t>(p[3]),
+      static_cast<int64_t>(p[4]),
+      static_cast<int64_t>(p[5]),
+      static_cast<int64_t>(p[6]),
+      static_cast<int64_t>(p[7]),
+      static_cast<int64_t>(p[8]),
+      static_cast<int64_t>(p[9]),
+      static_cast<int64_t>(p[10]),
+      static_cast<int64_t>(p[11]),
+      static_cast<int64_t>(p[12]),
+      static_cast<int64_t>(p[13]),
+      static_cast<int64_t>(p[14]),
+      static_cast<int64_t>(p[15]),
+      static_cast<int64_t>(p[16]),
+      static_cast<int64_t>(p[17]),
+      static_cast<int64_t>(p[18]),
+      static_cast<int64_t>(p[19]),
+      static_cast<int64_t>(p[20]),
+      static_cast<float*>(b[0]),
+      static_cast<float*>(b[1]),
+      static_cast<float*>(b[2]),
   };
 }
 

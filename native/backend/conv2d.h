@@ -1,4 +1,4 @@
-// Convolution of NHWC images: a matrix product of patches and filter, then bias and activation.
+// Convolution of NHWC images or NDHWC volumes: a matrix product of patches and filter, then bias and activation.
 #pragma once
 #include "../core/finite.h"
 #include "../core/patches.h"
@@ -22,18 +22,12 @@ static inline void convolveAbsent(const Windows& w, const float* filter, int64_t
   }
 }
 
-static inline void conv2d(const conv2d_call& s) {
-  const Windows windows{s.images,
-                        s.images + s.samples * s.inHeight * s.inWidth * s.inChannels,
-                        s.inChannels,
-                        flat(),
-                        {s.inHeight, s.outHeight, s.strideHeight, {s.filterHeight, -s.padTop, s.dilationHeight}},
-                        {s.inWidth, s.outWidth, s.strideWidth, {s.filterWidth, -s.padLeft, s.dilationWidth}}};
+template <class Call>
+static void convolve(const Call& s, const Windows& windows, const Finish& finish) {
   const int64_t positions = s.samples * windows.grid(), depth = windows.patch(), columns = s.outChannels;
   if (positions == 0 || columns == 0) return;
   const bool rows = windows.areRows();
   const bool absent = windows.overhangs() && countNonfinite(s.filter, depth * columns) > 0;
-  const Finish finish{s.biased ? s.bias : nullptr, static_cast<Activation>(s.activation), s.alpha};
   const Columns filter{s.filter, columns, s.filter + depth * columns};
   const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
 
@@ -51,7 +45,7 @@ static inline void conv2d(const conv2d_call& s) {
     }
     const Workspace memory;
     if (rows) {
-      multiplyColumns<Term::product>(Rows{s.images, depth, windows.limit}, filter, depth, part, cut.tile, to, columns,
+      multiplyColumns<Term::product>(Rows{windows.images, depth, windows.limit}, filter, depth, part, cut.tile, to, columns,
                                      End::store, memory);
     } else {
       multiplyColumns<Term::product>(PatchRows{windows}, filter, depth, part, cut.tile, to, columns, End::store,
@@ -59,6 +53,26 @@ static inline void conv2d(const conv2d_call& s) {
     }
     finish(to, columns, part.rows(), part.n0, part.columns());
   });
+}
+
+static inline void conv2d(const conv2d_call& s) {
+  const Windows windows{s.images,
+                        s.images + s.samples * s.inHeight * s.inWidth * s.inChannels,
+                        s.inChannels,
+                        flat(),
+                        {s.inHeight, s.outHeight, s.strideHeight, {s.filterHeight, -s.padTop, s.dilationHeight}},
+                        {s.inWidth, s.outWidth, s.strideWidth, {s.filterWidth, -s.padLeft, s.dilationWidth}}};
+  convolve(s, windows, {s.biased ? s.bias : nullptr, static_cast<Activation>(s.activation), s.alpha});
+}
+
+static inline void conv3d(const conv3d_call& s) {
+  const Windows windows{s.volumes,
+                        s.volumes + s.samples * s.inDepth * s.inHeight * s.inWidth * s.inChannels,
+                        s.inChannels,
+                        {s.inDepth, s.outDepth, s.strideDepth, {s.filterDepth, -s.padFront, s.dilationDepth}},
+                        {s.inHeight, s.outHeight, s.strideHeight, {s.filterHeight, -s.padTop, s.dilationHeight}},
+                        {s.inWidth, s.outWidth, s.strideWidth, {s.filterWidth, -s.padLeft, s.dilationWidth}}};
+  convolve(s, windows, {nullptr, Activation::linear, 0});
 }
 
 }  // namespace engram::ENGRAM_ISA

@@ -10,6 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {NativeBackend} from './native/backend.js';
 import {binaryKernels} from './native/binary.js';
 import {convolutionKernels} from './native/conv2d.js';
+import {volumeKernels} from './native/conv3d.js';
 import {depthwiseKernels} from './native/depthwise.js';
 import {gatheringKernels} from './native/gathering.js';
 import {joiningKernels} from './native/joining.js';
@@ -45,6 +46,7 @@ const own = new Map(
     ...gatheringKernels,
     ...depthwiseKernels,
     ...resizeKernels,
+    ...volumeKernels,
   ].map((kernel) => [kernel.kernelName, kernel.kernelFunc]),
 );
 for (const {kernelName, kernelFunc, ...rest} of tf.getKernelsForBackend('cpu')) {

@@ -4,6 +4,7 @@ import {convolutionTable} from './table-convolution.js';
 import {elementwiseTable} from './table-elementwise.js';
 import {movementTable} from './table-movement.js';
 import {reductionTable} from './table-reduction.js';
+import {volumesTable} from './table-volumes.js';
 import {windowsTable} from './table-windows.js';
 
 export const backendTable = {
@@ -12,6 +13,7 @@ export const backendTable = {
   ...reductionTable,
   ...movementTable,
   ...windowsTable,
+  ...volumesTable,
 } as const satisfies Record<string, OperationSpec>;
 
 export type Operation = keyof typeof backendTable;
