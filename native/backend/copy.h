@@ -66,8 +66,8 @@ constexpr int64_t turnBlock = 16;
 static inline void turnBlocks(const uint32_t* from, int64_t fromStep, uint32_t* to, int64_t toStep) {
   float turned[turnBlock * turnBlock];
   for (int64_t j = 0; j < turnBlock; j += 4) {
-    const float* rows[4];
-    for (int64_t k = 0; k < 4; ++k) rows[k] = reinterpret_cast<const float*>(from + (j + k) * fromStep);
+    float rows[4][turnBlock];  // words as floats, which are only moved
+    for (int64_t k = 0; k < 4; ++k) std::memcpy(rows[k], from + (j + k) * fromStep, sizeof rows[k]);
     for (int64_t i = 0; i < turnBlock; i += 4) {
       transpose4(turned + i * turnBlock + j, turnBlock, rows[0] + i, rows[1] + i, rows[2] + i, rows[3] + i);
     }
