@@ -1,5 +1,5 @@
 /** Interleaved timing: contenders take turns, so that a slow moment of the machine hits all of them alike. */
-import {cpus} from 'node:os';
+import {cpus, loadavg} from 'node:os';
 import {loadAddon} from '../dist/kernels/addon.js';
 import {hostEngine} from '../dist/kernels/host.js';
 
@@ -32,6 +32,21 @@ export async function clock(work) {
   await work();
   return performance.now() - start;
 }
+
+/** Milliseconds of one run of `work`: the mean of as many as 50 ms hold, and of one at least. */
+export async function repeated(work) {
+  let runs = 0;
+  const start = performance.now();
+  let spent = 0;
+  for (; spent < 50; spent = performance.now() - start) {
+    await work();
+    runs++;
+  }
+  return spent / runs;
+}
+
+/** Processes that wanted a core in the last minute, this one included: what else disturbed a figure. */
+export const load = () => Math.round(loadavg()[0] * 10) / 10;
 
 /** What a result must say about where it was measured. */
 export function machine() {

@@ -1,4 +1,4 @@
-/** `engram bench [kernels] [backend] [consolidation] [training] [clients]`: prints one table a part and writes everything as JSON. */
+/** `engram bench [parts]`, all of them if none is named: prints one table a part and writes everything as JSON. */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import Table from 'cli-table3';
@@ -7,9 +7,11 @@ import {clientsBench} from './clients.mjs';
 import {consolidation} from './consolidation.mjs';
 import {kernels} from './kernels.mjs';
 import {machine} from './measure.mjs';
+import {peak} from './peak.mjs';
+import {peers} from './peers/run.mjs';
 import {training} from './training.mjs';
 
-const parts = {kernels, backend, consolidation, training, clients: clientsBench};
+const parts = {peak, kernels, backend, consolidation, training, peers, clients: clientsBench};
 
 /**
  * @param names parts to run; none means all
@@ -37,7 +39,7 @@ export async function run(names = [], {out = 'out/bench.json', ...options} = {})
 
 function print(name, rows) {
   if (rows.length === 0) return;
-  const columns = Object.keys(rows[0]);
+  const columns = [...new Set(rows.flatMap(Object.keys))];
   const table = new Table({head: columns, style: {head: [], border: []}});
   for (const row of rows) {
     table.push(columns.map((column) => (typeof row[column] === 'number' ? round(row[column]) : (row[column] ?? ''))));

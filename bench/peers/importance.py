@@ -1,38 +1,24 @@
 #!/usr/bin/env python3
 """Importance in PyTorch on the benchmark networks, on the CPU: what a user would write, and what an expert would.
 
-    python3 bench/peers.py            (needs python3-torch; try OPENBLAS_CORETYPE=SkylakeX on AVX-512 machines)
+    python3 bench/peers/importance.py   (needs python3-torch; try OPENBLAS_CORETYPE=SkylakeX on AVX-512 machines)
 
 loop    one backward pass a sample: the definition
+vmap    functorch's vmap(grad): per-sample gradients in one piece, |.| averaged over the batch
 expert  hooks: per-sample gradients by unfold + bmm, layer by layer, |.| summed over the batch
 step    forward + backward + SGD on the same batch, the yardstick
 All are exact but `batch`, which takes |gradient of the batch| as most libraries do and is shown for its error.
+
+With `serve` as its argument it takes its turns with Engram: `npm run bench -- peers`.
 """
-import json
-import os
-import statistics
-import time
+import sys
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-torch.manual_seed(0)
-torch.set_num_threads(os.cpu_count())
-
-
-def mlp():
-    return nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
-
-
-def cnn():
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 49, 512), nn.ReLU(), nn.Linear(512, 10))
-
-
-NETWORKS = {"MLP 784-1024-1024-10, B = 128": (mlp, (784,), 128),
-            "CNN conv 32, 64 (5x5), fc 512, B = 64": (cnn, (1, 28, 28), 64)}
+from networks import NETWORKS
+from turns import among, report, serve
 
 
 def loop(model, x):
@@ -73,6 +59,15 @@ def expert(model, x):
     return [o / len(x) for o in omega]
 
 
+def vmap(model, x):
+    import functorch  # beside torch 1.13
+
+    function, params = functorch.make_functional(model)
+    square = lambda p, sample: function(p, sample[None]).square().sum()
+    gradients = functorch.vmap(functorch.grad(square), in_dims=(None, 0))(params, x)
+    return [g.abs().mean(0) for g in gradients]
+
+
 def batch(model, x):
     params = list(model.parameters())
     return [g.abs() for g in torch.autograd.grad(model(x).square().sum(1).mean(), params)]
@@ -85,26 +80,29 @@ def step(model, x):
             p.sub_(g, alpha=1e-4)
 
 
-def main():
-    rows = []
-    for title, (make, shape, size) in NETWORKS.items():
-        model, x = make(), torch.randn(size, *shape)
-        exact = loop(model, x)
-        error = {name: max(((a - b).norm() / b.norm()).item() for a, b in zip(way(model, x.detach().clone()), exact))
-                 for name, way in (("expert", expert), ("batch", batch))}
-        ways = {"step": step, "expert": expert, "loop": loop}
-        times = {name: [] for name in ways}
-        for round_ in range(6):
-            for name, way in ways.items():
-                start = time.perf_counter()
-                way(model, x.detach().clone())
-                if round_:
-                    times[name].append((time.perf_counter() - start) * 1000)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        rows.append({"network": title, **{f"{name}_ms": round(value, 2) for name, value in medians.items()},
-                     "relative_error": error})
-    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "rows": rows}, indent=2))
+WAYS = {"step": step, "expert": expert, "vmap": vmap, "loop": loop}
+
+
+def make(name):
+    """`name` is that of a network and that of a way, with a space between them."""
+    network, way = name.split(" ")
+    build, shape, size, _ = NETWORKS[network]
+    model, x = build(), torch.randn(size, *shape)
+    return lambda: WAYS[way](model, x.detach().clone())
+
+
+def errors(name):
+    """Relative error of each way, in norm, of the parameter that has the largest."""
+    build, shape, size, _ = NETWORKS[name]
+    model, x = build(), torch.randn(size, *shape)
+    exact = loop(model, x)
+    return {way.__name__: max(((a - b).norm() / b.norm()).item() for a, b in zip(way(model, x.detach().clone()), exact))
+            for way in (expert, vmap, batch)}
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["serve"]:
+        serve(make)
+    else:
+        report([{"network": name, **among({f"{way}_ms": make(f"{name} {way}") for way in WAYS}),
+                 "relative_error": errors(name)} for name in ("mlp", "cnn")])

@@ -75,7 +75,7 @@ program
 program
   .command('bench')
   .description('run the benchmarks: all of them, or the parts named')
-  .argument('[parts...]', 'kernels, consolidation, training')
+  .argument('[parts...]', 'peak, kernels, consolidation, training, peers, clients')
   .addOption(backendOption())
   .option('--out <file>', 'where the figures are written as JSON')
   .action((parts: string[], options: {out?: string; backend?: BackendName}) =>
