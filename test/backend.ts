@@ -68,6 +68,9 @@ export function expectClose(run: () => tf.Tensor, ulps: number): void {
   }
 }
 
+/** The bytes of a result, to compare large ones at once. */
+export const bytesOf = (run: () => tf.Tensor): Buffer => Buffer.from(tf.tidy(() => run().dataSync()).slice().buffer);
+
 /** Shapes of rank 0 to 6, axes of 0 and 1 among them, few elements in all. */
 export const anyShape: fc.Arbitrary<number[]> = fc.array(
   fc.oneof({weight: 6, arbitrary: fc.integer({min: 1, max: 5})}, {weight: 1, arbitrary: fc.constant(0)}),
