@@ -15,6 +15,7 @@ import {
   runCpuKernel,
   valuesOf,
 } from './tensors.js';
+import {planeOf} from './windows.js';
 
 type Shape4 = [number, number, number, number];
 
@@ -41,20 +42,8 @@ function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes,
   return {
     outShape: info.outShape,
     outChannels: info.outChannels,
-    samples: info.batchSize,
-    inHeight: info.inHeight,
-    inWidth: info.inWidth,
+    ...planeOf(info),
     inChannels: info.inChannels,
-    filterHeight: info.filterHeight,
-    filterWidth: info.filterWidth,
-    outHeight: info.outHeight,
-    outWidth: info.outWidth,
-    strideHeight: info.strideHeight,
-    strideWidth: info.strideWidth,
-    dilationHeight: info.dilationHeight,
-    dilationWidth: info.dilationWidth,
-    padTop: info.padInfo.top,
-    padLeft: info.padInfo.left,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Convolution of NDHWC volumes and its gradients. */
 import * as tf from '@tensorflow/tfjs-core';
 import {type Call, kernel, moment, type NativeKernel, result, runCpuKernel, runKernel, valuesOf} from './tensors.js';
+import {depthOf, planeOf} from './windows.js';
 
 type Shape5 = [number, number, number, number, number];
 
@@ -20,26 +21,9 @@ function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: t
   return {
     outShape: info.outShape,
     outChannels: info.outChannels,
-    samples: info.batchSize,
-    inDepth: info.inDepth,
-    inHeight: info.inHeight,
-    inWidth: info.inWidth,
+    ...depthOf(info),
+    ...planeOf(info),
     inChannels: info.inChannels,
-    filterDepth: info.filterDepth,
-    filterHeight: info.filterHeight,
-    filterWidth: info.filterWidth,
-    outDepth: info.outDepth,
-    outHeight: info.outHeight,
-    outWidth: info.outWidth,
-    strideDepth: info.strideDepth,
-    strideHeight: info.strideHeight,
-    strideWidth: info.strideWidth,
-    dilationDepth: info.dilationDepth,
-    dilationHeight: info.dilationHeight,
-    dilationWidth: info.dilationWidth,
-    padFront: info.padInfo.front,
-    padTop: info.padInfo.top,
-    padLeft: info.padInfo.left,
   };
 }
 

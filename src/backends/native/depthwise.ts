@@ -15,6 +15,7 @@ import {
   runCpuKernel,
   valuesOf,
 } from './tensors.js';
+import {planeOf} from './windows.js';
 
 type Attributes = Omit<ConvolutionAttributes, 'dataFormat'>;
 type Shape4 = [number, number, number, number];
@@ -36,21 +37,9 @@ function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: t
   if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
   return {
     outShape: info.outShape,
-    samples: info.batchSize,
-    inHeight: info.inHeight,
-    inWidth: info.inWidth,
+    ...planeOf(info),
     inChannels: info.inChannels,
     multiplier: filter[3],
-    filterHeight: info.filterHeight,
-    filterWidth: info.filterWidth,
-    outHeight: info.outHeight,
-    outWidth: info.outWidth,
-    strideHeight: info.strideHeight,
-    strideWidth: info.strideWidth,
-    dilationHeight: info.dilationHeight,
-    dilationWidth: info.dilationWidth,
-    padTop: info.padInfo.top,
-    padLeft: info.padInfo.left,
   };
 }
 

@@ -1,6 +1,8 @@
 /** Maximum and mean over windows of images and volumes, and their gradients. */
 import * as tf from '@tensorflow/tfjs-core';
+import {flatDepth} from '../../kernels/table.js';
 import {type Call, kernel, type NativeKernel, result, runCpuKernel, sharing, valuesOf} from './tensors.js';
+import {depthOf, planeOf} from './windows.js';
 
 interface PoolAttributes {
   filterSize: number[] | number;
@@ -19,21 +21,18 @@ interface Pooling {
 
 type Pair = [number, number];
 type Triple = [number, number, number];
-/** The depth of images. */
-const flat = {inDepth: 1, filterDepth: 1, outDepth: 1, strideDepth: 1, dilationDepth: 1, padFront: 0};
 
 /** The windows as the addon's parameters, or null for what it does not do. */
 function poolOf(shape: number[], volumes: boolean, attrs: PoolAttributes) {
   const {filterSize, strides, pad, dimRoundingMode: rounding} = attrs;
   const {computePool2DInfo, computePool3DInfo} = tf.backend_util;
-  let depth = flat;
+  let depth: ReturnType<typeof depthOf> = flatDepth;
   let info: ReturnType<typeof computePool2DInfo> | ReturnType<typeof computePool3DInfo>;
   if (volumes) {
     if (attrs.dataFormat === 'NCDHW') return null;
     const volume = shape as [number, number, number, number, number];
     const found = computePool3DInfo(volume, filterSize as Triple, strides as Triple, 1, pad as 'same', rounding);
-    const {inDepth, filterDepth, outDepth, strideDepth, dilationDepth} = found;
-    depth = {inDepth, filterDepth, outDepth, strideDepth, dilationDepth, padFront: found.padInfo.front};
+    depth = depthOf(found);
     info = found;
   } else {
     const image = shape as [number, number, number, number];
@@ -44,19 +43,7 @@ function poolOf(shape: number[], volumes: boolean, attrs: PoolAttributes) {
   if (Math.min(depth.outDepth, info.outHeight, info.outWidth) < 0 || pixels >= 2 ** 31) return null;
   const params = {
     ...depth,
-    samples: info.batchSize,
-    inHeight: info.inHeight,
-    inWidth: info.inWidth,
-    filterHeight: info.filterHeight,
-    filterWidth: info.filterWidth,
-    outHeight: info.outHeight,
-    outWidth: info.outWidth,
-    strideHeight: info.strideHeight,
-    strideWidth: info.strideWidth,
-    dilationHeight: info.dilationHeight,
-    dilationWidth: info.dilationWidth,
-    padTop: info.padInfo.top,
-    padLeft: info.padInfo.left,
+    ...planeOf(info),
     channels: info.inChannels,
   };
   return {params, outShape: info.outShape as number[]};
