@@ -96,6 +96,7 @@ describeAddon('the native backend', () => {
     stride: fc.constantFrom<[number, number] | number>(1, 2, 3, [1, 2]),
     dilation: fc.constantFrom(1, 2),
     pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 0, 1, 2),
+    format: fc.constantFrom<'NHWC' | 'NCHW'>('NHWC', 'NHWC', 'NCHW'),
   });
 
   it('convolves any geometry, forwards and both ways back', () => {
@@ -106,15 +107,17 @@ describeAddon('the native backend', () => {
         // For a pad in numbers tfjs works out both sides of the result from the filter's height.
         const widest = typeof c.pad === 'number' ? Math.max(...c.filter) : c.filter[1];
         fc.pre(c.pad === 'same' || (c.height >= reach(c.filter[0]) && c.width >= reach(widest)));
-        const xShape = [c.samples, c.height, c.width, c.inChannels] as [number, number, number, number];
+        const image = c.format === 'NHWC' ? [c.height, c.width, c.inChannels] : [c.inChannels, c.height, c.width];
+        const xShape = [c.samples, ...image] as [number, number, number, number];
         const wShape = [...c.filter, c.inChannels, c.outChannels] as [number, number, number, number];
         const [x, w] = [() => tensor(xShape, 1) as tf.Tensor4D, () => tensor(wShape, 2) as tf.Tensor4D];
         const terms = c.filter[0] * c.filter[1] * c.inChannels;
-        expectSame(() => tf.conv2d(x(), w(), c.stride, c.pad, 'NHWC', c.dilation), terms);
+        expectSame(() => tf.conv2d(x(), w(), c.stride, c.pad, c.format, c.dilation), terms);
         expectSame(
           () =>
             tf.fused.conv2d({
-              ...{x: x(), filter: w(), strides: c.stride, pad: c.pad, dilations: c.dilation, activation: act},
+              ...{x: x(), filter: w(), strides: c.stride, pad: c.pad, dataFormat: c.format, dilations: c.dilation},
+              activation: act,
               bias: tensor([c.outChannels], 3),
               leakyreluAlpha: 0.3,
               ...(act === 'prelu' ? {preluActivationWeights: tensor([c.outChannels], 4)} : {}),
@@ -124,7 +127,7 @@ describeAddon('the native backend', () => {
         if (c.dilation !== 1) return;
         const loss = (a: tf.Tensor, b: tf.Tensor) =>
           tf
-            .conv2d(a as tf.Tensor4D, b as tf.Tensor4D, c.stride, c.pad)
+            .conv2d(a as tf.Tensor4D, b as tf.Tensor4D, c.stride, c.pad, c.format)
             .mul(0.5)
             .square()
             .sum() as tf.Scalar;
@@ -153,13 +156,23 @@ describeAddon('the native backend', () => {
     );
   });
 
-  it('leaves to cpu what it does not do: integers, and channels first', () => {
+  it('takes explicit paddings of images in either order', () => {
+    type Pair = [number, number];
+    const [none, rows, columns] = [[0, 0] as Pair, [1, 2] as Pair, [0, 3] as Pair];
+    const filter = () => tensor([3, 2, 2, 4], 2) as tf.Tensor4D;
+    const images = (shape: number[]) => tensor(shape, 1) as tf.Tensor4D;
+    expectSame(() => tf.conv2d(images([2, 5, 6, 2]), filter(), 1, [none, rows, columns, none], 'NHWC'), 12);
+    expectSame(() => tf.conv2d(images([2, 2, 5, 6]), filter(), 1, [none, none, rows, columns], 'NCHW'), 12);
+  });
+
+  it('reads the first of deltas larger than the geometry, as cpu does', () => {
+    const filter = () => tensor([3, 3, 2, 4], 2) as tf.Tensor4D;
+    const deltas = () => tensor([2, 7, 8, 4], 1) as tf.Tensor4D;
+    expectSame(() => tf.conv2dTranspose(deltas(), filter(), [2, 4, 5, 2], 1, 'same'), 36);
+  });
+
+  it('leaves to cpu what it does not do: integers', () => {
     expectSame(() => tf.matMul(tf.tensor2d([[1, 2]], [1, 2], 'int32'), tf.tensor2d([[3], [4]], [2, 1], 'int32')), 2);
-    expectSame(
-      () =>
-        tf.conv2d(tensor([1, 2, 6, 6], 1) as tf.Tensor4D, tensor([3, 3, 2, 4], 2) as tf.Tensor4D, 1, 'valid', 'NCHW'),
-      18,
-    );
   });
 
   it('does not mix a padded border with NaN or infinity in the filter', () => {

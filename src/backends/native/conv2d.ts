@@ -1,7 +1,15 @@
-/** Conv2D, FusedConv2D and both gradients of a convolution on the addon: float32 in NHWC; the rest stays with cpu. */
+/** Conv2D, FusedConv2D and both gradients of a convolution on the addon; what is not float32 stays with cpu. */
 import * as tf from '@tensorflow/tfjs-core';
 import {flatDepth} from '../../kernels/table.js';
 import {
+  convolveChannelsFirst,
+  filterGradientChannelsFirst,
+  fusedChannelsFirst,
+  inputGradientChannelsFirst,
+} from './channels-first.js';
+import {
+  areFloat,
+  type Backend,
   type Call,
   type FusedAttributes,
   type FusedInputs,
@@ -13,6 +21,8 @@ import {
   type NativeKernel,
   result,
   runCpuKernel,
+  runKernel,
+  sharing,
   valuesOf,
 } from './tensors.js';
 import {planeOf} from './windows.js';
@@ -27,9 +37,8 @@ export interface ConvolutionAttributes {
   dilations?: [number, number] | number;
 }
 
-/** The geometry of a convolution, or null for what the addon does not do. */
-function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes, dtypes: tf.DataType[]) {
-  if (dtypes.some((dtype) => dtype !== 'float32') || attrs.dataFormat === 'NCHW') return null;
+/** The geometry of a convolution of NHWC images, or null for what tfjs itself does not do. */
+function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes) {
   const info = tf.backend_util.computeConv2DInfo(
     x as Shape4,
     filter as Shape4,
@@ -47,47 +56,67 @@ function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes,
   };
 }
 
-function convolve(
-  kernelName: string,
-  call: Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>,
-): tf.TensorInfo {
+type Convolution = Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>;
+
+function convolve(kernelName: 'Conv2D' | 'FusedConv2D', call: Convolution): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const {x, filter} = inputs;
-  const fused = inputs as FusedInputs;
-  const geometry = geometryOf(x.shape, filter.shape, attrs, [x.dtype, filter.dtype]);
-  if (!geometry || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
+  if (!areFloat(x, filter) || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
+  if (attrs.dataFormat === 'NCHW') {
+    return kernelName === 'Conv2D' ? convolveChannelsFirst(call) : fusedChannelsFirst(call);
+  }
+  const geometry = geometryOf(x.shape, filter.shape, attrs);
+  if (!geometry) return runCpuKernel(kernelName, call);
   const {outShape, ...sizes} = geometry;
+  const fused = inputs as FusedInputs;
   const {bias, ...end} = fusedEnd(backend, sizes.outChannels, fused, attrs);
   const inputsOfAddon = [valuesOf(backend, x), valuesOf(backend, filter), bias];
   const output = result(backend, outShape, 'conv2d', {...sizes, ...end}, inputsOfAddon);
   return finishFused(backend, output, {...end, bias}, fused, attrs);
 }
 
+/** The deltas that the geometry names: cpu lets larger ones pass and reads their first. null for smaller ones. */
+function fitted(backend: Backend, dy: tf.TensorInfo, outShape: number[]): tf.TensorInfo | null {
+  if (dy.shape.some((size, axis) => size < outShape[axis])) return null;
+  return tf.util.arraysEqual(outShape, dy.shape)
+    ? sharing(backend, dy, dy.shape)
+    : runKernel(backend, 'Slice', {x: dy}, {begin: outShape.map(() => 0), size: outShape});
+}
+
 function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterShape: number[]}>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const {x, dy} = inputs;
-  const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1}, [x.dtype, dy.dtype]);
-  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropFilter', call);
+  if (!areFloat(x, dy)) return runCpuKernel('Conv2DBackpropFilter', call);
+  if (attrs.dataFormat === 'NCHW') return filterGradientChannelsFirst(call);
+  const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1});
+  const deltas = geometry && fitted(backend, dy, geometry.outShape);
+  if (!deltas) return runCpuKernel('Conv2DBackpropFilter', call);
   const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
   const params = {phi: 'identity', uses: 1, ...flatDepth, fanOut, ...sizes} as const;
-  const buffers = [valuesOf(backend, x), valuesOf(backend, dy)];
-  return moment(backend, attrs.filterShape, 'grad_moment', params, buffers);
+  const buffers = [valuesOf(backend, x), valuesOf(backend, deltas)];
+  const gradient = moment(backend, attrs.filterShape, 'grad_moment', params, buffers);
+  backend.disposeIntermediateTensorInfo(deltas);
+  return gradient;
 }
 
 function inputGradient(call: Call<'dy' | 'filter', ConvolutionAttributes & {inputShape: number[]}>): tf.TensorInfo {
   const {inputs, backend, attrs} = call;
   const {dy, filter} = inputs;
-  const geometry = geometryOf(attrs.inputShape, filter.shape, {...attrs, dilations: 1}, [dy.dtype, filter.dtype]);
-  // cpu lets deltas of another size than the geometry's pass, and reads beyond or short of them.
-  if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) return runCpuKernel('Conv2DBackpropInput', call);
+  if (!areFloat(dy, filter)) return runCpuKernel('Conv2DBackpropInput', call);
+  if (attrs.dataFormat === 'NCHW') return inputGradientChannelsFirst(call);
+  const geometry = geometryOf(attrs.inputShape, filter.shape, {...attrs, dilations: 1});
+  const deltas = geometry && fitted(backend, dy, geometry.outShape);
+  if (!deltas) return runCpuKernel('Conv2DBackpropInput', call);
   const {outShape: _, ...sizes} = geometry;
-  const buffers = [valuesOf(backend, dy), valuesOf(backend, filter)];
-  return result(backend, attrs.inputShape, 'conv2d_input', sizes, buffers);
+  const buffers = [valuesOf(backend, deltas), valuesOf(backend, filter)];
+  const gradient = result(backend, attrs.inputShape, 'conv2d_input', sizes, buffers);
+  backend.disposeIntermediateTensorInfo(deltas);
+  return gradient;
 }
 
 export const convolutionKernels: NativeKernel[] = [
-  kernel('Conv2D', (call: Parameters<typeof convolve>[1]) => convolve('Conv2D', call)),
-  kernel('FusedConv2D', (call: Parameters<typeof convolve>[1]) => convolve('FusedConv2D', call)),
+  kernel('Conv2D', (call: Convolution) => convolve('Conv2D', call)),
+  kernel('FusedConv2D', (call: Convolution) => convolve('FusedConv2D', call)),
   kernel('Conv2DBackpropFilter', filterGradient),
   kernel('Conv2DBackpropInput', inputGradient),
 ];

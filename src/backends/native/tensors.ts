@@ -160,8 +160,8 @@ export interface FusedAttributes {
   leakyreluAlpha?: number;
 }
 export interface FusedInputs {
-  bias?: tf.TensorInfo;
-  preluActivationWeights?: tf.TensorInfo;
+  bias?: tf.TensorInfo | undefined;
+  preluActivationWeights?: tf.TensorInfo | undefined;
 }
 
 /** The part of a fused end that the addon applies itself, as its parameters. */
