@@ -2,6 +2,7 @@
 #pragma once
 #include "../core/finite.h"
 #include "../core/patches.h"
+#include "../core/planes.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
 #include "finish.h"
@@ -30,6 +31,11 @@ static void convolve(const Call& s, const Windows& windows, const Finish& finish
   const bool absent = windows.overhangs() && countNonfinite(s.filter, depth * columns) > 0;
   const Columns filter{s.filter, columns, s.filter + depth * columns};
   const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
+  if (!absent && ChannelPlanes::suit(windows, columns)) {
+    return ChannelPlanes(windows, columns).convolve(filter, s.samples, s.results, [&](float* part, int64_t count) {
+      finish(part, columns, count, 0, columns);
+    });
+  }
 
   const Cut cut(positions, columns, 1);
   parallel(cut.count(), work, [&](int64_t task) {
@@ -45,10 +51,10 @@ static void convolve(const Call& s, const Windows& windows, const Finish& finish
     }
     const Workspace memory;
     if (rows) {
-      multiplyColumns<Term::product>(Rows{windows.images, depth, windows.limit}, filter, depth, part, cut.tile, to, columns,
-                                     End::store, memory);
+      multiplyColumns<Term::product>(Rows{windows.images, depth, windows.limit}, filter, depth, part, cut.tile, to,
+                                     columns, End::store, memory);
     } else {
-      multiplyColumns<Term::product>(PatchRows{windows}, filter, depth, part, cut.tile, to, columns, End::store,
+      multiplyColumns<Term::product>(PatchRows(windows), filter, depth, part, cut.tile, to, columns, End::store,
                                      memory);
     }
     finish(to, columns, part.rows(), part.n0, part.columns());

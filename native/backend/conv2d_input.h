@@ -3,6 +3,7 @@
 #pragma once
 #include "../core/finite.h"
 #include "../core/patches.h"
+#include "../core/planes.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
 
@@ -65,6 +66,9 @@ static inline void remainderOf(const conv3d_input_call& s, int64_t z0, int64_t y
   const TurnedFilter filter{s.filter, s.filterHeight, s.filterWidth, columns, s.outChannels, z, y, x};
   const bool inPlace = s.strideDepth == 1 && s.strideHeight == 1 && s.strideWidth == 1;
   const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
+  if (inPlace && ChannelPlanes::suit(windows, columns)) {
+    return ChannelPlanes(windows, columns).convolve(filter, s.samples, s.gradient, [](float*, int64_t) {});
+  }
 
   const Cut cut(positions, columns, 1);
   parallel(cut.count(), work, [&](int64_t task) {
@@ -73,7 +77,7 @@ static inline void remainderOf(const conv3d_input_call& s, int64_t z0, int64_t y
     const Workspace memory(inPlace ? 0 : block);
     float* strided = memory.rest;
     float* to = inPlace ? s.gradient + part.m0 * columns + part.n0 : strided;
-    multiply<Term::product>(PatchRows{windows}, filter, depth, part, cut.tile, to,
+    multiply<Term::product>(PatchRows(windows), filter, depth, part, cut.tile, to,
                             inPlace ? columns : part.columns(), End::store, memory);
     if (inPlace) return;
     Walk at(windows, part.m0);

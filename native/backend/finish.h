@@ -35,7 +35,10 @@ struct Finish {
         for (int64_t j = 0; j < columns; ++j) c[j] = c[j] <= 0 ? 0 : c[j] > 6 ? 6 : c[j];
         break;
       case Activation::leakyrelu:
-        for (int64_t j = 0; j < columns; ++j) c[j] = c[j] < 0 ? static_cast<float>(alpha * c[j]) : c[j];
+        for (int64_t j = 0; j < columns; ++j) {
+          const float scaled = static_cast<float>(alpha * c[j]);
+          c[j] = c[j] < 0 ? scaled : c[j];
+        }
         break;
       case Activation::elu:
         for (int64_t j = 0; j < columns; ++j) c[j] = exponentialLinear(c[j]);

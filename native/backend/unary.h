@@ -16,8 +16,9 @@ static void forEach(const X* from, Y* to, int64_t size, double cost, F f) {
   parallelRanges(size, cost, [&](int64_t first, int64_t end) {
     const X* __restrict x = from;
     Y* __restrict y = to;
+    const F apply = f;  // its numbers in registers: a choice between one in memory and another is a branch
     ENGRAM_INDEPENDENT
-    for (int64_t i = first; i < end; ++i) y[i] = f(x[i]);
+    for (int64_t i = first; i < end; ++i) y[i] = apply(x[i]);
   });
 }
 
@@ -69,7 +70,10 @@ static inline void unary(const unary_call& s) {
     case unary_op::floor:
       return move([](float x) { return __builtin_floorf(x); });
     case unary_op::leakyrelu:
-      return move([alpha = s.alpha](float x) { return x < 0 ? static_cast<float>(alpha * x) : x; });
+      return move([alpha = s.alpha](float x) {
+        const float scaled = static_cast<float>(alpha * x);
+        return x < 0 ? scaled : x;
+      });
     case unary_op::log:
       return polynomial([](float x) { return logarithm(x); });
     case unary_op::log1p:
@@ -105,7 +109,7 @@ static inline void unary(const unary_call& s) {
     case unary_op::square:
       return move([](float x) { return x * x; });
     case unary_op::step:
-      return move([low](float x) { return x > 0 ? 1 : x != x ? x : low; });
+      return move([low](float x) { return x > 0 ? 1.0f : x <= 0 ? low : x; });
     case unary_op::tan:
       return library([](double x) { return __builtin_tan(x); });
     case unary_op::tanh:

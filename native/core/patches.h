@@ -127,8 +127,16 @@ static inline int64_t cutPatch(const Windows& w, int64_t p0, int64_t count, Piec
 /** Copies the pieces of the patch at a position, one after another; absent elements become 0. */
 static inline void gather(const Windows& w, const Walk& at, const Piece* pieces, int64_t n, float* to) {
   if (at.rowCovered && w.x.covers(at.x)) {
+    // Offsets ascend: if the last piece may be read in whole vectors, so may all.
+    const float* last = w.images + (at.start + (n > 0 ? pieces[n - 1].offset : 0));
+    const bool inVectors = n > 0 && w.limit - last >= pieces[n - 1].length + width;
     for (int64_t i = 0; i < n; ++i) {
-      copyRun(to, w.images + (at.start + pieces[i].offset), pieces[i].length, w.limit);
+      const float* from = w.images + (at.start + pieces[i].offset);
+      if (inVectors) {
+        for (int64_t j = 0; j < pieces[i].length; j += width) store(to + j, load(from + j));
+      } else {
+        copyRun(to, from, pieces[i].length, w.limit);
+      }
       to += pieces[i].length;
     }
     return;
@@ -144,8 +152,11 @@ static inline void gather(const Windows& w, const Walk& at, const Piece* pieces,
     } else {
       // Of a row of the image, from its first float on; `first` may lie before it.
       const int64_t first = x0 * w.channels + piece.channel, end = w.x.size * w.channels;
+      const int64_t before = larger(0, -first), inside = smaller(piece.length, end - first);
       const float* row = w.images + (at.start + piece.offset - static_cast<uint64_t>(first));
-      for (int64_t j = 0; j < piece.length; ++j) to[j] = within(first + j, end) ? row[first + j] : 0;
+      zeroRun(to, before);
+      copyRun(to + before, row + (first + before), inside - before, w.limit);
+      zeroRun(to + inside, piece.length - inside);
     }
     to += piece.length;
   }
@@ -179,17 +190,25 @@ struct PatchColumns {
   }
 };
 
-/** Patches with their elements along the depth: element (k, i) is patch element k of position i. */
+/** Patches with their elements along the depth: element (k, i) is patch element k of position i. For one thread. */
 struct PatchRows {
   static constexpr Layout layout = Layout::rows;
   const Windows& windows;
+  // The cut of the last block of depth, which many rows have in common.
+  mutable Piece pieces[blockDepth];
+  mutable int64_t cutFrom = 0, cutDepth = 0, cuts = 0;
+
+  explicit PatchRows(const Windows& windows_) : windows(windows_) {}
 
   Panel pack(int64_t from, int64_t depth, int64_t first, int64_t count, int64_t, float* panel) const {
-    Piece pieces[blockDepth];
-    const int64_t n = cutPatch(windows, from, depth, pieces);
+    if (from != cutFrom || depth != cutDepth) {
+      cuts = cutPatch(windows, from, depth, pieces);
+      cutFrom = from;
+      cutDepth = depth;
+    }
     Walk walk(windows, first);
     for (int64_t i = 0; i < count; ++i, walk.next(windows)) {
-      gather(windows, walk, pieces, n, panel + i * rowStride);
+      gather(windows, walk, pieces, cuts, panel + i * rowStride);
     }
     return {panel, rowStride};
   }
