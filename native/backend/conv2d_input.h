@@ -70,7 +70,7 @@ static inline void remainderOf(const conv3d_input_call& s, int64_t z0, int64_t y
     return ChannelPlanes(windows, columns).convolve(filter, s.samples, s.gradient, [](float*, int64_t) {});
   }
 
-  const Cut cut(positions, columns, 1);
+  const Cut cut(positions, columns, 1, mostStored);
   parallel(cut.count(), work, [&](int64_t task) {
     const Rectangle part = cut[task];
     const int64_t block = part.rows() * part.columns();

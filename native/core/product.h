@@ -19,14 +19,18 @@ static inline int64_t tileRows(int64_t rows) {
   return rows >= 4 * tileHeight ? tileHeight : ceilDivide(rows, ceilDivide(rows, tileHeight));
 }
 
+/** Tiles of rows of a rectangle at most: where unfinished sums wait beside it, and where they wait in C itself. */
+constexpr int64_t mostCarried = 20, mostStored = 64;
+
 /** Cuts a matrix into rectangles, one per task: all columns of a block, and rows enough to pay for packing them. */
 struct Cut {
   int64_t rows, columns, tile, height, across, down;
-  Cut(int64_t rows, int64_t columns, int64_t others)
+  /** `others` such products run beside this one. */
+  Cut(int64_t rows, int64_t columns, int64_t others, int64_t mostTiles)
       : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1), across(ceilDivide(columns, blockColumns)) {
     const int64_t tiles = ceilDivide(rows, tile);
     const int64_t wanted = ceilDivide(4 * threadCount(), larger(1, across * others));
-    height = tile * smaller(20, larger(4, ceilDivide(tiles, wanted)));
+    height = tile * smaller(mostTiles, larger(4, ceilDivide(tiles, wanted)));
     down = ceilDivide(rows, height);
   }
   int64_t count() const { return across * down; }
@@ -38,10 +42,9 @@ struct Cut {
 
 /** Memory of one thread for a rectangle of the product. */
 struct Workspace {
-  static constexpr int64_t mostTiles = 20;
   static constexpr int64_t leftFloats = tileHeight * tilesAtOnce * blockDepth + tileHeight * width;
   static constexpr int64_t rightFloats = blockColumns * blockDepth + width;
-  static constexpr int64_t carryFloats = mostTiles * tileHeight * blockColumns;
+  static constexpr int64_t carryFloats = mostCarried * tileHeight * blockColumns;
   static constexpr int64_t edgeFloats = tileHeight * tileWidth;
   float *left, *right, *carry, *edge;
   /** `extra` more floats, for the operand's own use, are at `rest`. */

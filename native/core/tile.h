@@ -35,6 +35,12 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
 #pragma GCC unroll 2
     for (int j = 0; j < Vectors; ++j) g[i][j] = zero();
   }
+  // C comes from a cache further away than the panels: asked for now, it is there when the sums are.
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) __builtin_prefetch(c + i * cStride + j * width, 1);
+  }
   for (int64_t k = 0; k < depth; ++k) {
     Vec row[Vectors];
 #pragma GCC unroll 2

@@ -51,7 +51,7 @@ static inline void grad_moment(const grad_moment_call& s) {
   const double work = 2.0 * static_cast<double>(images * windows.grid()) * static_cast<double>(fanIn * fanOut);
   const int64_t parts = batchParts(items, fanIn, fanOut, work);
   const Sums sums(parts > 1 ? parts * fanIn * fanOut : 0);
-  const Cut cut(fanIn, fanOut, parts);
+  const Cut cut(fanIn, fanOut, parts, mostCarried);
   const End phi = endOf(s.phi);
   const bool overhangs = windows.overhangs();
   const float* limit = s.deltas + images * windows.grid() * fanOut;
