@@ -98,8 +98,9 @@ Napi::Value getThreads(const Napi::CallbackInfo& info) { return Napi::Number::Ne
 Napi::Value setThreads(const Napi::CallbackInfo& info) {
   const double count = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (!(count >= 1 && count <= 256) || count != static_cast<int>(count)) {
-    throw refusal(info.Env(), "ARGUMENT", "a number of threads from 1 to 256",
-                  info[0].IsNumber() ? "another number" : "no number", "Pass os.availableParallelism(), say.");
+    throw refusal(info.Env(), "ARGUMENT", "a whole number of threads from 1 to 256",
+                  info[0].IsNumber() ? number(count) : describe(info.Env(), info[0]),
+                  "Pass os.availableParallelism(), say.");
   }
   setThreadCount(static_cast<int>(count));
   return info.Env().Undefined();

@@ -9,16 +9,6 @@
 #include "kernel_table.h"
 
 namespace engram {
-namespace {
-
-template <int count>
-constexpr bool fit(const Row (&rows)[count]) {
-  for (const Row& row : rows) {
-    if (row.paramCount > mostParams || row.bufferCount > mostBuffers) return false;
-  }
-  return true;
-}
-static_assert(fit(kernelRows) && fit(operationRows), "Arguments has too little room for a row");
 
 std::string number(double x) {
   if (std::isnan(x)) return "not a number";
@@ -26,7 +16,6 @@ std::string number(double x) {
   return std::to_string(x);
 }
 
-/** What a value is, for messages. */
 std::string describe(napi_env env, napi_value value) {
   static const char* const kinds[] = {"Int8Array",   "Uint8Array",  "Uint8ClampedArray", "Int16Array",
                                       "Uint16Array", "Int32Array",  "Uint32Array",       "Float32Array",
@@ -42,6 +31,17 @@ std::string describe(napi_env env, napi_value value) {
   if (kind == napi_undefined || kind == napi_null) return "nothing";
   return kind == napi_number ? "a number" : kind == napi_string ? "a string" : "something else";
 }
+
+namespace {
+
+template <int count>
+constexpr bool fit(const Row (&rows)[count]) {
+  for (const Row& row : rows) {
+    if (row.paramCount > mostParams || row.bufferCount > mostBuffers) return false;
+  }
+  return true;
+}
+static_assert(fit(kernelRows) && fit(operationRows), "Arguments has too little room for a row");
 
 struct Memory {
   char* data;

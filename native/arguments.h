@@ -2,6 +2,8 @@
 #pragma once
 #include <napi.h>
 
+#include <string>
+
 #include "table.h"
 
 namespace engram {
@@ -29,6 +31,10 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
  * @throws Napi::Error with `code` ARGUMENT
  */
 void checkShared(Napi::Env env, const Row& row, const Arguments& arguments);
+
+/** A number, and what a value is, for messages. */
+std::string number(double x);
+std::string describe(napi_env env, napi_value value);
 
 /** An error that src/kernels/native.ts turns into an EngramError. */
 Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected, const std::string& received,

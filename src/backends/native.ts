@@ -22,10 +22,11 @@ import {poolKernels} from './native/pooling.js';
 import {reductionKernels} from './native/reduction.js';
 import {resizeKernels} from './native/resize.js';
 import {borrowed} from './native/tensors.js';
+import {setThreads, threads} from './native/threads.js';
 import {traced} from './native/trace.js';
 import {unaryKernels} from './native/unary.js';
 
-export {NativeBackend};
+export {NativeBackend, setThreads, threads};
 
 /** Above cpu (1), below webgpu (3). */
 const priority = 2;

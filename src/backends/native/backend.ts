@@ -8,9 +8,9 @@
  */
 import {MathBackendCPU} from '@tensorflow/tfjs-backend-cpu';
 import type * as tf from '@tensorflow/tfjs-core';
-import {type Addon, loadAddon} from '#addon';
-import {EngramError} from '../../errors.js';
+import type {Addon} from '#addon';
 import {BufferPool} from './buffers.js';
+import {requireAddon} from './threads.js';
 
 /** What tfjs' cpu backend keeps for a tensor, and whether its memory is still the backend's own. */
 interface TensorData {
@@ -28,15 +28,7 @@ export class NativeBackend extends MathBackendCPU {
     super();
     // tfjs' cpu backend greets with the advice to install tfjs-node for speed.
     (this as unknown as {firstUse: boolean}).firstUse = false;
-    const loaded = loadAddon();
-    if ('missing' in loaded) {
-      throw new EngramError('NO_ADDON', {
-        expected: 'the C++ addon',
-        received: loaded.missing,
-        remedy: 'Run "npm run build:native" in the folder of engram, or use another backend: tf.setBackend("cpu").',
-      });
-    }
-    this.addon = loaded.addon;
+    this.addon = requireAddon();
     this.addon.keepFreedMemory();
   }
 
