@@ -91,7 +91,11 @@ static inline void sumRow(const LaneRows& s, int64_t windows, float* out, int64_
       i += together;
     } else {
       const TapRange inside(s.taps, i * s.stride, s.size);
-      sumWindows<1>(s, i, inside.from, inside.to, to, outStep);
+      if (inside.from < inside.to) {
+        sumWindows<1>(s, i, inside.from, inside.to, to, outStep);
+      } else {  // the window meets nothing, and there may be no pixel to point at
+        for (int64_t lane = 0; lane < s.lanes; ++lane) to[lane] = 0;
+      }
       ++i;
     }
   }
@@ -135,7 +139,7 @@ static inline void depthwise_conv2d(const depthwise_conv2d_call& s) {
 
 static inline void depthwise_conv2d_input(const depthwise_conv2d_input_call& s) {
   const int64_t lanes = s.inChannels * s.multiplier;
-  if (lanes == 0 || s.inWidth == 0) return;
+  if (s.inChannels == 0 || s.inWidth == 0) return;  // without filters the gradient is zero, and is written
   parallel(s.samples * s.inHeight, depthwiseWork(s), [&](int64_t task) {
     const int64_t row = task % s.inHeight, image = task / s.inHeight;
     // Pixels of one remainder by the stride meet the same taps, and are one dense convolution of the deltas.

@@ -5,6 +5,7 @@
 #include "../core/instruction_set.h"
 #include "../core/pool.h"
 #include "check.h"
+#include "meetings.h"
 
 using namespace engram;
 
@@ -19,12 +20,8 @@ struct Shape {
   int64_t out(int64_t in, int64_t filter) const { return (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1; }
 };
 
-/** The depth axis that a 2-D shape is given for a 3-D convolution. */
-struct Depth {
-  int64_t in, filter, out, stride, dilation, pad;
-};
-const Depth none{1, 1, 1, 1, 1, 0};
-const Depth depths[] = {
+/** The depth axes that a 2-D shape is given for a 3-D convolution. */
+const Axis depths[] = {
     {4, 3, 4, 1, 1, 1},  // same
     {5, 2, 3, 2, 1, 0},  // strides
     {6, 3, 2, 1, 2, 0},  // dilation
@@ -32,24 +29,6 @@ const Depth depths[] = {
     {2, 1, 2, 1, 1, 0},  // planes one by one
     {2, 2, 3, 4294967295, 4294967295, 4294967294},  // places in memory that 64 bits do not hold
 };
-
-/** Runs body(pixel of the images, position of the grids, tap) for all that meet. */
-template <class Call, class Body>
-void forMeetings(const Call& s, const Depth& d, int64_t images, Body body) {
-  const int64_t area = s.outHeight * s.outWidth, window = s.filterHeight * s.filterWidth;
-  for (int64_t image = 0; image < images; ++image) {
-    for (int64_t o = 0; o < d.out * area; ++o) {
-      for (int64_t tap = 0; tap < d.filter * window; ++tap) {
-        const int64_t oy = o % area / s.outWidth, tapY = tap % window / s.filterWidth;
-        const int64_t z = o / area * d.stride + tap / window * d.dilation - d.pad;
-        const int64_t y = oy * s.strideHeight + tapY * s.dilationHeight - s.padTop;
-        const int64_t x = o % s.outWidth * s.strideWidth + tap % s.filterWidth * s.dilationWidth - s.padLeft;
-        if (z < 0 || z >= d.in || y < 0 || y >= s.inHeight || x < 0 || x >= s.inWidth) continue;
-        body(((image * d.in + z) * s.inHeight + y) * s.inWidth + x, image * d.out * area + o, tap);
-      }
-    }
-  }
-}
 
 const Shape shapes[] = {
     {3, 1, 7, 9, 3, 3, 3, 5, 1, 1, 0},   {2, 2, 10, 7, 5, 2, 3, 17, 1, 2, 1}, {2, 1, 9, 9, 16, 3, 3, 33, 2, 1, 1},
@@ -73,7 +52,7 @@ void setGeometry(Call& c, const Shape& s) {
   c.padTop = c.padLeft = s.pad;
 }
 
-void testGradMoment(const InstructionSet& set, const Shape& shape, const Depth& depth, int phi, float oddDelta) {
+void testGradMoment(const InstructionSet& set, const Shape& shape, const Axis& depth, int phi, float oddDelta) {
   grad_moment_call s{};
   setGeometry(s, shape);
   s.inDepth = depth.in;
@@ -126,7 +105,7 @@ void testConvolutions(const InstructionSet& set, const Shape& shape, float oddWe
   w[0] *= oddWeight;
   const Floats delta = randomFloats(static_cast<size_t>(grid * q));
   std::vector<double> forward(static_cast<size_t>(grid * q)), backward(x.size());
-  forMeetings(s, none, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
+  forMeetings(s, flat, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
     for (int64_t i = 0; i < c; ++i) {
       for (int64_t j = 0; j < q; ++j) {
         const double weight = w[(tap * c + i) * q + j];
@@ -282,9 +261,9 @@ int main() {
     testByHand(set);
     testBackendByHand(set);
     for (const Shape& shape : shapes) {
-      for (int phi = 0; phi < 3; ++phi) testGradMoment(set, shape, none, phi, 1);
-      testGradMoment(set, shape, none, 0, inf);
-      for (const Depth& depth : depths) {
+      for (int phi = 0; phi < 3; ++phi) testGradMoment(set, shape, flat, phi, 1);
+      testGradMoment(set, shape, flat, 0, inf);
+      for (const Axis& depth : depths) {
         testGradMoment(set, shape, depth, 0, 1);
         testGradMoment(set, shape, depth, 0, inf);
       }

@@ -1,0 +1,28 @@
+// Where windows meet pixels, by plain loops: the truth of convolutions and poolings.
+#pragma once
+#include <cstdint>
+
+/** One axis of a sliding window. */
+struct Axis {
+  int64_t in, filter, out, stride, dilation, pad;
+};
+/** The depth of an image. */
+const Axis flat{1, 1, 1, 1, 1, 0};
+
+/** Runs body(pixel of the images, position of the grids, tap) for all that meet. */
+template <class Call, class Body>
+void forMeetings(const Call& s, const Axis& d, int64_t images, Body body) {
+  const int64_t area = s.outHeight * s.outWidth, window = s.filterHeight * s.filterWidth;
+  for (int64_t image = 0; image < images; ++image) {
+    for (int64_t o = 0; o < d.out * area; ++o) {
+      for (int64_t tap = 0; tap < d.filter * window; ++tap) {
+        const int64_t oy = o % area / s.outWidth, tapY = tap % window / s.filterWidth;
+        const int64_t z = o / area * d.stride + tap / window * d.dilation - d.pad;
+        const int64_t y = oy * s.strideHeight + tapY * s.dilationHeight - s.padTop;
+        const int64_t x = o % s.outWidth * s.strideWidth + tap % s.filterWidth * s.dilationWidth - s.padLeft;
+        if (z < 0 || z >= d.in || y < 0 || y >= s.inHeight || x < 0 || x >= s.inWidth) continue;
+        body(((image * d.in + z) * s.inHeight + y) * s.inWidth + x, image * d.out * area + o, tap);
+      }
+    }
+  }
+}
