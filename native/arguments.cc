@@ -89,7 +89,9 @@ Memory memoryOf(Napi::Env env, napi_value value, const ArrayType& wanted, const 
     throw refusal(env, "ARGUMENT", name + " to be aligned to its elements", "an array at an odd address",
                   "Copy the array with slice().");
   }
-  return {static_cast<char*>(data), length * wanted.element};
+  // An empty array may have no address, and kernels add to addresses before they see that there is nothing to read.
+  alignas(64) static char nothing[64];
+  return {length == 0 ? nothing : static_cast<char*>(data), length * wanted.element};
 }
 
 void checkParam(Napi::Env env, const Row& row, const ParamRow& param, double value) {

@@ -5,6 +5,20 @@
 #include "../check.h"
 #include "../meetings.h"
 
+/** On the heap, of exactly this size. As at the edge, an empty array has an address, too. */
+inline Floats filled(int64_t size, float value) {
+  Floats values;
+  values.reserve(static_cast<size_t>(size > 0 ? size : 1));
+  values.resize(static_cast<size_t>(size), value);
+  return values;
+}
+
+/** Memory as the backend gives it out again: every element has to be written. */
+template <class Values>
+Floats unwritten(const Values& like) {
+  return filled(static_cast<int64_t>(like.size()), std::numeric_limits<float>::quiet_NaN());
+}
+
 class Bytes {
  public:
   Bytes(const uint8_t* data, size_t size) : data_(data), left_(size) {}
@@ -31,10 +45,10 @@ class Bytes {
     return axis;
   }
 
-  /** Exactly so many values in [-1, 1), on the heap; one of them may be NaN, infinite or -0. */
+  /** Values in [-1, 1); one of them may be NaN, infinite or -0. */
   Floats floats(int64_t size) {
     uint32_t state = static_cast<uint32_t>(next()) + 1;
-    Floats values(static_cast<size_t>(size));
+    Floats values = filled(size, 0);
     for (float& x : values) {
       state = state * 1664525u + 1013904223u;
       x = static_cast<float>(static_cast<int32_t>(state) >> 8) / 8388608.0f;
@@ -58,12 +72,6 @@ class Bytes {
 
 using Doubles = std::vector<double>;
 inline Doubles zeros(int64_t size) { return Doubles(static_cast<size_t>(size)); }
-
-/** Memory as the backend gives it out again: every element has to be written. */
-template <class Values>
-Floats unwritten(const Values& like) {
-  return Floats(like.size(), std::numeric_limits<float>::quiet_NaN());
-}
 
 template <class Call>
 void setPlane(Call& s, int64_t samples, const Axis& y, const Axis& x) {

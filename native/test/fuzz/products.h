@@ -116,7 +116,7 @@ inline void fuzzGradMoment(const InstructionSet& set, Bytes& bytes) {
     }
   });
   for (size_t i = 0; i < g.size(); ++i) truth[i % truth.size()] += phiOf(static_cast<int64_t>(s.phi), g[i]);
-  Floats moment(truth.size(), 0.25f);
+  Floats moment = filled(taps * c * q, 0.25f);
   s.activations = activations.data();
   s.deltas = deltas.data();
   s.moment = moment.data();

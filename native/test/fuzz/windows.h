@@ -35,7 +35,7 @@ inline void fuzzDepthwise(const InstructionSet& set, Bytes& bytes) {
 
   Doubles truth = zeros(taps * lanes);
   for (size_t i = 0; i < g.size(); ++i) truth[i % truth.size()] += std::fabs(g[i]);
-  Floats moment(truth.size());
+  Floats moment = filled(taps * lanes, 0);
   grad_moment_depthwise_call m{};
   setPlane(m, samples, y, x);
   m.uses = 1;
