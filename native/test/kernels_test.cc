@@ -17,7 +17,6 @@ double phiOf(int phi, double g) { return phi == 0 ? std::fabs(g) : phi == 1 ? g 
 
 struct Shape {
   int64_t samples, uses, inHeight, inWidth, inChannels, filterHeight, filterWidth, outChannels, stride, dilation, pad;
-  int64_t out(int64_t in, int64_t filter) const { return (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1; }
 };
 
 /** The depth axes that a 2-D shape is given for a 3-D convolution. */
@@ -39,17 +38,9 @@ const Shape shapes[] = {
 
 template <class Call>
 void setGeometry(Call& c, const Shape& s) {
-  c.samples = s.samples;
-  c.inHeight = s.inHeight;
-  c.inWidth = s.inWidth;
+  setPlane(c, s.samples, padded(s.inHeight, s.filterHeight, s.stride, s.dilation, s.pad),
+           padded(s.inWidth, s.filterWidth, s.stride, s.dilation, s.pad));
   c.inChannels = s.inChannels;
-  c.filterHeight = s.filterHeight;
-  c.filterWidth = s.filterWidth;
-  c.outHeight = s.out(s.inHeight, s.filterHeight);
-  c.outWidth = s.out(s.inWidth, s.filterWidth);
-  c.strideHeight = c.strideWidth = s.stride;
-  c.dilationHeight = c.dilationWidth = s.dilation;
-  c.padTop = c.padLeft = s.pad;
 }
 
 void testGradMoment(const InstructionSet& set, const Shape& shape, const Axis& depth, int phi, float oddDelta) {

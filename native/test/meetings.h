@@ -9,6 +9,26 @@ struct Axis {
 /** The depth of an image. */
 const Axis flat{1, 1, 1, 1, 1, 0};
 
+/** An axis padded alike at both ends. */
+inline Axis padded(int64_t in, int64_t filter, int64_t stride, int64_t dilation, int64_t pad) {
+  return {in, filter, (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1, stride, dilation, pad};
+}
+
+/** The windows of a call: its height and width, and its depth if it has one. */
+template <class Call>
+void setPlane(Call& s, int64_t samples, const Axis& y, const Axis& x) {
+  s.samples = samples;
+  s.inHeight = y.in, s.filterHeight = y.filter, s.outHeight = y.out;
+  s.strideHeight = y.stride, s.dilationHeight = y.dilation, s.padTop = y.pad;
+  s.inWidth = x.in, s.filterWidth = x.filter, s.outWidth = x.out;
+  s.strideWidth = x.stride, s.dilationWidth = x.dilation, s.padLeft = x.pad;
+}
+template <class Call>
+void setDepth(Call& s, const Axis& z) {
+  s.inDepth = z.in, s.filterDepth = z.filter, s.outDepth = z.out;
+  s.strideDepth = z.stride, s.dilationDepth = z.dilation, s.padFront = z.pad;
+}
+
 /** Runs body(pixel of the images, position of the grids, tap) for all that meet. */
 template <class Call, class Body>
 void forMeetings(const Call& s, const Axis& d, int64_t images, Body body) {

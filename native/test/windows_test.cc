@@ -5,6 +5,7 @@
 #include "../core/instruction_set.h"
 #include "../core/pool.h"
 #include "check.h"
+#include "meetings.h"
 
 using namespace engram;
 
@@ -14,7 +15,6 @@ const float nan_ = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_l
 
 struct Shape {
   int64_t samples, inHeight, inWidth, channels, multiplier, filterHeight, filterWidth, stride, dilation, pad;
-  int64_t out(int64_t in, int64_t filter) const { return (in + 2 * pad - (filter - 1) * dilation - 1) / stride + 1; }
 };
 const Shape shapes[] = {
     {2, 7, 9, 3, 1, 3, 3, 1, 1, 1},   {1, 12, 20, 35, 1, 3, 3, 1, 1, 1}, {2, 9, 9, 16, 2, 3, 2, 2, 1, 1},
@@ -25,18 +25,10 @@ const Shape shapes[] = {
 
 template <class Call>
 void setGeometry(Call& c, const Shape& s) {
-  c.samples = s.samples;
-  c.inHeight = s.inHeight;
-  c.inWidth = s.inWidth;
+  setPlane(c, s.samples, padded(s.inHeight, s.filterHeight, s.stride, s.dilation, s.pad),
+           padded(s.inWidth, s.filterWidth, s.stride, s.dilation, s.pad));
   c.inChannels = s.channels;
   c.multiplier = s.multiplier;
-  c.filterHeight = s.filterHeight;
-  c.filterWidth = s.filterWidth;
-  c.outHeight = s.out(s.inHeight, s.filterHeight);
-  c.outWidth = s.out(s.inWidth, s.filterWidth);
-  c.strideHeight = c.strideWidth = s.stride;
-  c.dilationHeight = c.dilationWidth = s.dilation;
-  c.padTop = c.padLeft = s.pad;
 }
 
 void testDepthwise(const InstructionSet& set, const Shape& shape, float oddWeight) {
@@ -48,21 +40,14 @@ void testDepthwise(const InstructionSet& set, const Shape& shape, float oddWeigh
   w[0] *= oddWeight;  // of the top left tap: absent from the first rows and columns
   const Floats bias = randomFloats(static_cast<size_t>(lanes)), delta = randomFloats(static_cast<size_t>(grid * lanes));
   std::vector<double> forward(static_cast<size_t>(grid * lanes)), backward(x.size());
-  for (int64_t o = 0; o < grid; ++o) {
-    const int64_t image = o / s.outWidth / s.outHeight;
-    for (int64_t tap = 0; tap < s.filterHeight * s.filterWidth; ++tap) {
-      const int64_t y = o / s.outWidth % s.outHeight * s.strideHeight + tap / s.filterWidth * s.dilationHeight - s.padTop;
-      const int64_t x0 = o % s.outWidth * s.strideWidth + tap % s.filterWidth * s.dilationWidth - s.padLeft;
-      if (y < 0 || y >= s.inHeight || x0 < 0 || x0 >= s.inWidth) continue;
-      const int64_t pixel = (image * s.inHeight + y) * s.inWidth + x0;
-      for (int64_t q = 0; q < lanes; ++q) {
-        const double weight = w[static_cast<size_t>(tap * lanes + q)];
-        const size_t in = static_cast<size_t>(pixel * c + q / s.multiplier), out = static_cast<size_t>(o * lanes + q);
-        forward[out] += x[in] * weight;
-        backward[in] += delta[out] * weight;
-      }
+  forMeetings(s, flat, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
+    for (int64_t q = 0; q < lanes; ++q) {
+      const double weight = w[static_cast<size_t>(tap * lanes + q)];
+      const size_t in = static_cast<size_t>(pixel * c + q / s.multiplier), out = static_cast<size_t>(o * lanes + q);
+      forward[out] += x[in] * weight;
+      backward[in] += delta[out] * weight;
     }
-  }
+  });
   for (size_t i = 0; i < forward.size(); ++i) forward[i] = std::fmax(0, forward[i] + bias[i % bias.size()]);
   s.images = x.data();
   s.filter = w.data();

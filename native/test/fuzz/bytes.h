@@ -73,19 +73,5 @@ class Bytes {
 using Doubles = std::vector<double>;
 inline Doubles zeros(int64_t size) { return Doubles(static_cast<size_t>(size)); }
 
-template <class Call>
-void setPlane(Call& s, int64_t samples, const Axis& y, const Axis& x) {
-  s.samples = samples;
-  s.inHeight = y.in, s.filterHeight = y.filter, s.outHeight = y.out;
-  s.strideHeight = y.stride, s.dilationHeight = y.dilation, s.padTop = y.pad;
-  s.inWidth = x.in, s.filterWidth = x.filter, s.outWidth = x.out;
-  s.strideWidth = x.stride, s.dilationWidth = x.dilation, s.padLeft = x.pad;
-}
-template <class Call>
-void setDepth(Call& s, const Axis& z) {
-  s.inDepth = z.in, s.filterDepth = z.filter, s.outDepth = z.out;
-  s.strideDepth = z.stride, s.dilationDepth = z.dilation, s.padFront = z.pad;
-}
-
 /** Sums of `terms` products of values below 1. */
 inline double tolerance(int64_t terms) { return 1e-6 * static_cast<double>(terms + 1); }
