@@ -13,18 +13,24 @@ export const median = (values) => {
  * Median milliseconds of each contender.
  *
  * @param contenders {name: async () => milliseconds}, each measuring itself
- * @param rounds turns per contender, after one warm-up turn each
+ * @param rounds turns per contender, after warm-up turns: one each at least
+ * @param warmUp milliseconds for which each contender warms up: V8 goes on compiling for hundreds of training steps
  */
-export async function interleave(contenders, rounds) {
+export async function interleave(contenders, rounds, {warmUp = 0} = {}) {
   const times = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
-  for (let round = -1; round < rounds; round++) {
-    for (const [name, measure] of Object.entries(contenders)) {
-      const milliseconds = await measure();
-      if (round >= 0) times[name].push(milliseconds);
-    }
+  for (const measure of Object.values(contenders)) {
+    const start = performance.now();
+    do await measure();
+    while (performance.now() - start < warmUp);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, measure] of Object.entries(contenders)) times[name].push(await measure());
   }
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
 }
+
+/** The warm-up of a loop that runs for long, as training does. */
+export const longRun = {warmUp: 2000};
 
 /** Milliseconds that `work` takes. */
 export async function clock(work) {

@@ -8,7 +8,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import '../dist/backends/native.js';
 import {MemoryAwareSynapses} from '../dist/index.js';
-import {interleave, load, repeated} from './measure.mjs';
+import {interleave, load, longRun, repeated} from './measure.mjs';
 import {networks, randomBatch} from './networks.mjs';
 
 const rate = 1e-4;
@@ -97,11 +97,11 @@ export async function training({rounds = 3} = {}) {
     for (const [backend, {steps}] of Object.entries(others)) contenders[backend] = steps.plain;
     const title =
       spec.title.replace(/, B = .*/, '') + (batch < spec.batch ? ` (B = ${spec.batch} takes cpu minutes)` : '');
-    const times = await interleave(contenders, fewer ?? rounds);
+    const times = await interleave(contenders, fewer ?? rounds, longRun);
     add(title, batch, times, wanted);
     for (const {dispose} of [native, ...Object.values(others)]) dispose();
   }
-  const adam = await interleave(await adamSteps(), rounds);
+  const adam = await interleave(await adamSteps(), rounds, longRun);
   add('Adam step alone, 1 Mi parameters (cpu / fused)', null, adam, {wanted: 10, ratio: adam.cpu / adam.fused});
   return rows;
 }

@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {consolidationContenders} from '../consolidation.mjs';
-import {interleave, load} from '../measure.mjs';
+import {interleave, load, longRun} from '../measure.mjs';
 import {networks} from '../networks.mjs';
 import {trainingSteps} from '../training.mjs';
 import {coreTypes, startTorch, torchVersion} from './torch.mjs';
@@ -51,7 +51,7 @@ async function trainingRows(rounds) {
   try {
     for (const name of trained) {
       const {steps, dispose} = await trainingSteps(networks[name], 'native');
-      const times = await interleave({...steps, ...torch.turns(name)}, rounds);
+      const times = await interleave({...steps, ...torch.turns(name)}, rounds, longRun);
       const {coreType, time} = torch.best(name, times);
       const peer = `PyTorch, ${coreType}`;
       rows.push(row('training step', networks[name].title, times.plain, peer, time, 1));
@@ -73,7 +73,7 @@ async function consolidationRows(rounds) {
       const {contenders, dispose} = await consolidationContenders(networks[name]);
       const all = {...contenders};
       for (const way of Object.keys(ways)) Object.assign(all, torch.turns(`${name} ${way}`));
-      const times = await interleave(all, rounds);
+      const times = await interleave(all, rounds, longRun);
       const add = (peer, time, limit) =>
         rows.push(row('consolidation', networks[name].title, times.consolidation, peer, time, limit));
       add("Engram's training step", times.step, most.step);

@@ -2,7 +2,7 @@
 #pragma once
 #include "../core/finite.h"
 #include "../core/patches.h"
-#include "../core/planes.h"
+#include "../core/plane_convolution.h"
 #include "../core/product.h"
 #include "../kernel_table.h"
 #include "finish.h"
@@ -31,8 +31,9 @@ static void convolve(const Call& s, const Windows& windows, const Finish& finish
   const bool absent = windows.overhangs() && countNonfinite(s.filter, depth * columns) > 0;
   const Columns filter{s.filter, columns, s.filter + depth * columns};
   const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
-  if (!absent && ChannelPlanes::suit(windows, columns)) {
-    return ChannelPlanes(windows, columns).convolve(filter, s.samples, s.results, [&](float* part, int64_t count) {
+  const PlaneConvolution byPlanes(windows, columns);
+  if (!absent && byPlanes.suits()) {
+    return byPlanes.run(filter, s.samples, s.results, [&](float* part, int64_t count) {
       finish(part, columns, count, 0, columns);
     });
   }

@@ -9,32 +9,51 @@ namespace engram::ENGRAM_ISA {
 /** Channels of which a mean is taken together. */
 constexpr int64_t poolChannels = 64;
 
-/** Calls body(pixel) for the pixels of window (z, y, x) that lie inside the image, in order, or from the last one on. */
-template <bool backwards = false, class Call, class Body>
-static inline __attribute__((always_inline)) void forPixels(const Call& s, int64_t z, int64_t y, int64_t x, Body body) {
-  const Taps tapsZ{s.filterDepth, z * s.strideDepth - s.padFront, s.dilationDepth};
-  const Taps tapsY{s.filterHeight, y * s.strideHeight - s.padTop, s.dilationHeight};
-  const Taps tapsX{s.filterWidth, x * s.strideWidth - s.padLeft, s.dilationWidth};
-  const TapRange insideZ(tapsZ, 0, s.inDepth), insideY(tapsY, 0, s.inHeight), insideX(tapsX, 0, s.inWidth);
-  const auto turned = [](int64_t i, const TapRange& inside) { return backwards ? inside.from + inside.to - 1 - i : i; };
-  for (int64_t i = insideZ.from; i < insideZ.to; ++i) {
-    for (int64_t j = insideY.from; j < insideY.to; ++j) {
-      const int64_t row = (tapsZ[turned(i, insideZ)] * s.inHeight + tapsY[turned(j, insideY)]) * s.inWidth;
-      for (int64_t k = insideX.from; k < insideX.to; ++k) body(row + tapsX[turned(k, insideX)]);
+/** What of a window lies inside the image along an axis; distances in floats. */
+struct Span {
+  int64_t first = 0, count, step = 0;
+  /** `pixel` floats lie between neighbours along the axis. */
+  Span(const Taps& taps, int64_t size, int64_t pixel) {
+    const TapRange inside(taps, 0, size);
+    count = inside.to - inside.from;
+    if (count > 0) first = taps[inside.from] * pixel;
+    if (count > 1) step = taps.step * pixel;
+  }
+};
+
+/** The pixels of a window that lie inside the image. */
+struct WindowPixels {
+  int64_t first;  // floats, from the first channel of all images
+  Span z, y, x;
+  int64_t count() const { return z.count * y.count * x.count; }
+};
+
+/** Calls body(floats to a pixel) for the pixels of a window in order, or from the last one on. */
+template <bool backwards = false, class Body>
+static inline __attribute__((always_inline)) void forPixels(const WindowPixels& window, Body body) {
+  const Span z = window.z, y = window.y, x = window.x;
+  const auto turned = [](int64_t i, const Span& span) { return (backwards ? span.count - 1 - i : i) * span.step; };
+  for (int64_t i = 0; i < z.count; ++i) {
+    for (int64_t j = 0; j < y.count; ++j) {
+      const int64_t row = window.first + turned(i, z) + turned(j, y);
+      for (int64_t k = 0; k < x.count; ++k) body(row + turned(k, x));
     }
   }
 }
 
-/** Calls body(window's number, pixel's channels of the image, z, y, x, first channel, channels) for windows of a row. */
+/** Calls body(window's number, its pixels) for the windows of row `row` of all images' grids. */
 template <class Call, class Body>
-static inline __attribute__((always_inline)) void forWindowsOfRow(const Call& s, int64_t row, int64_t together,
-                                                                  Body body) {
-  const int64_t y = row % s.outHeight, z = row / s.outHeight % s.outDepth, image = row / s.outHeight / s.outDepth;
-  const int64_t size = s.inDepth * s.inHeight * s.inWidth * s.channels;
-  for (int64_t x = 0; x < s.outWidth; ++x) {
-    for (int64_t first = 0; first < s.channels; first += together) {
-      body(row * s.outWidth + x, image * size + first, z, y, x, first, smaller(together, s.channels - first));
-    }
+static inline __attribute__((always_inline)) void forWindowsOfRow(const Call& s, int64_t row, Body body) {
+  const int64_t gridY = row % s.outHeight, gridZ = row / s.outHeight % s.outDepth;
+  const int64_t image = row / s.outHeight / s.outDepth, rowFloats = s.inWidth * s.channels;
+  const Taps tapsZ{s.filterDepth, gridZ * s.strideDepth - s.padFront, s.dilationDepth};
+  const Taps tapsY{s.filterHeight, gridY * s.strideHeight - s.padTop, s.dilationHeight};
+  const Span z(tapsZ, s.inDepth, s.inHeight * rowFloats), y(tapsY, s.inHeight, rowFloats);
+  const int64_t first = image * s.inDepth * s.inHeight * rowFloats + z.first + y.first;
+  for (int64_t gridX = 0; gridX < s.outWidth; ++gridX) {
+    const Taps tapsX{s.filterWidth, gridX * s.strideWidth - s.padLeft, s.dilationWidth};
+    const Span x(tapsX, s.inWidth, s.channels);
+    body(row * s.outWidth + gridX, WindowPixels{first + x.first, z, y, x});
   }
 }
 
@@ -45,100 +64,89 @@ static double poolingWork(const Call& s) {
          static_cast<double>(s.filterDepth * s.filterHeight * s.filterWidth);
 }
 
-/** The first `count` lanes of a vector; reads as many as the array, which ends at `limit`, has. */
-static inline Vec loadLanes(const float* from, int64_t count, const float* limit) {
-  if (limit - from >= width) return load(from);
-  float lanes[width] = {};
-  for (int64_t c = 0; c < count; ++c) lanes[c] = from[c];
-  return load(lanes);
-}
-
-/** Stores the first `count` lanes, and the others too where `limit` leaves room: for arrays written front to back. */
-static inline void storeLanes(float* to, Vec x, int64_t count, const float* limit) {
-  if (limit - to >= width) return store(to, x);
-  float lanes[width];
-  store(lanes, x);
-  for (int64_t c = 0; c < count; ++c) to[c] = lanes[c];
-}
-
-/** The maxima of a window, channel by channel; -Infinity where there is none. */
-template <class Call>
-static inline Vec maximaOf(const Call& s, const float* image, int64_t z, int64_t y, int64_t x, int64_t count,
-                           const float* limit) {
+/** The maxima of a window, for `count` channels from `channel` on; -Infinity where there is none. */
+static inline Vec maximaOf(const float* images, const WindowPixels& window, int64_t channel, int64_t count) {
   Vec best = set(-__builtin_inff());
-  forPixels(s, z, y, x, [&](int64_t pixel) {
-    const Vec values = loadLanes(image + pixel * s.channels, count, limit);
+  forPixels(window, [&](int64_t pixel) {
+    const Vec values = loadFirst(images + pixel + channel, count);
     best = values > best ? values : best;
   });
   return best;
 }
 
 static inline void max_pool(const max_pool_call& s) {
-  const float* end = s.images + s.samples * s.inDepth * s.inHeight * s.inWidth * s.channels;
   parallel(s.samples * s.outDepth * s.outHeight, poolingWork(s), [&](int64_t row) {
-    float* const rowEnd = s.results + (row + 1) * s.outWidth * s.channels;
-    forWindowsOfRow(s, row, width, [&](int64_t o, int64_t image, int64_t z, int64_t y, int64_t x, int64_t first,
-                                       int64_t count) {
-      const Vec best = maximaOf(s, s.images + image, z, y, x, count, end);
-      storeLanes(s.results + o * s.channels + first, best, count, rowEnd);
+    forWindowsOfRow(s, row, [&](int64_t o, const WindowPixels& window) {
+      for (int64_t c = 0; c < s.channels; c += width) {
+        const int64_t count = smaller(width, s.channels - c);
+        storeFirst(s.results + o * s.channels + c, maximaOf(s.images, window, c, count), count);
+      }
     });
   });
 }
 
-/** Each window's delta goes to the first of its largest pixels, or to the last; then it is spent. */
-template <bool last>
+/**
+ * Each window's delta goes to the first of its largest pixels, or to the last; then it is spent. Windows that share
+ * pixels are `added`: the others meet each pixel once.
+ */
+template <bool last, bool added>
 static void spreadMaxima(const max_pool_gradient_call& s, int64_t sample) {
   const int64_t size = s.inDepth * s.inHeight * s.inWidth * s.channels, rows = s.outDepth * s.outHeight;
-  const float* end = s.images + s.samples * size;
-  float* const gradientEnd = s.gradient + (sample + 1) * size;
-  for (int64_t i = 0; i < size; ++i) s.gradient[sample * size + i] = 0;
+  const int64_t channels = s.channels;
+  const float *images = s.images, *deltas = s.deltas;
+  float* const gradient = s.gradient;
+  for (int64_t i = 0; i < size; ++i) gradient[sample * size + i] = 0;
   for (int64_t row = sample * rows; row < (sample + 1) * rows; ++row) {
-    forWindowsOfRow(s, row, width, [&](int64_t o, int64_t image, int64_t z, int64_t y, int64_t x, int64_t first,
-                                       int64_t count) {
-      const Vec best = maximaOf(s, s.images + image, z, y, x, count, end);
-      // Lanes of other channels get nothing, so they may be written back.
-      float lanes[width] = {};
-      for (int64_t c = 0; c < count; ++c) lanes[c] = s.deltas[o * s.channels + first + c];
-      Vec delta = load(lanes);
-      // Among equals the first pixel is one that is more than all before it: none is more than -Infinity.
-      if (!last) delta = best > set(-__builtin_inff()) ? delta : zero();
-      forPixels<last>(s, z, y, x, [&](int64_t pixel) {
-        const Vec values = loadLanes(s.images + image + pixel * s.channels, count, end);
-        float* gradient = s.gradient + image + pixel * s.channels;
-        const Vec before = loadLanes(gradient, count, gradientEnd);
-        storeLanes(gradient, add(before, values == best ? delta : zero()), count, gradientEnd);
-        delta = values == best ? zero() : delta;
-      });
+    forWindowsOfRow(s, row, [&](int64_t o, const WindowPixels& window) {
+      for (int64_t c = 0; c < channels; c += width) {
+        const int64_t count = smaller(width, channels - c);
+        const Vec best = maximaOf(images, window, c, count);
+        Vec delta = loadFirst(deltas + o * channels + c, count);
+        // Among equals the first pixel is one that is more than all before it: none is more than -Infinity.
+        if (!last) delta = best > set(-__builtin_inff()) ? delta : zero();
+        forPixels<last>(window, [&](int64_t pixel) {
+          const Vec values = loadFirst(images + pixel + c, count);
+          float* to = gradient + pixel + c;
+          const Vec share = values == best ? delta : zero();
+          storeFirst(to, added ? add(loadFirst(to, count), share) : share, count);
+          delta = values == best ? zero() : delta;
+        });
+      }
     });
   }
 }
 
-/** Windows overlap: an image stays on a thread. */
+/** Whether a window may meet a pixel twice, or two windows the same, along an axis. */
+static inline bool meetAgain(int64_t filter, int64_t stride, int64_t dilation) {
+  return stride < (filter - 1) * dilation + 1 || (filter > 1 && dilation < 1);
+}
+
+/** Windows may overlap: an image stays on a thread. */
 static inline void max_pool_gradient(const max_pool_gradient_call& s) {
-  parallel(s.samples, poolingWork(s), [&](int64_t sample) {
-    if (s.tie == max_pool_gradient_tie::last) {
-      spreadMaxima<true>(s, sample);
-    } else {
-      spreadMaxima<false>(s, sample);
-    }
-  });
+  const bool last = s.tie == max_pool_gradient_tie::last;
+  const bool added = meetAgain(s.filterDepth, s.strideDepth, s.dilationDepth) ||
+                     meetAgain(s.filterHeight, s.strideHeight, s.dilationHeight) ||
+                     meetAgain(s.filterWidth, s.strideWidth, s.dilationWidth);
+  const auto spread = last ? added ? spreadMaxima<true, true> : spreadMaxima<true, false>
+                           : added ? spreadMaxima<false, true> : spreadMaxima<false, false>;
+  parallel(s.samples, poolingWork(s), [&](int64_t sample) { spread(s, sample); });
 }
 
 /** In doubles, as the reference sums: the mean is its, bit for bit. */
 static inline void avg_pool(const avg_pool_call& s) {
   parallel(s.samples * s.outDepth * s.outHeight, poolingWork(s), [&](int64_t row) {
-    forWindowsOfRow(s, row, poolChannels, [&](int64_t o, int64_t image, int64_t z, int64_t y, int64_t x, int64_t first,
-                                              int64_t count) {
-      double sums[poolChannels] = {};
-      int64_t pixels = 0;
-      forPixels(s, z, y, x, [&](int64_t pixel) {
-        const float* values = s.images + image + pixel * s.channels;
-        for (int64_t c = 0; c < count; ++c) sums[c] += static_cast<double>(values[c]);
-        ++pixels;
-      });
-      const double divisor = static_cast<double>(larger(s.leastPixels, pixels));
-      float* to = s.results + o * s.channels + first;
-      for (int64_t c = 0; c < count; ++c) to[c] = static_cast<float>(sums[c] / divisor);
+    forWindowsOfRow(s, row, [&](int64_t o, const WindowPixels& window) {
+      const double divisor = static_cast<double>(larger(s.leastPixels, window.count()));
+      for (int64_t first = 0; first < s.channels; first += poolChannels) {
+        const int64_t count = smaller(poolChannels, s.channels - first);
+        double sums[poolChannels] = {};
+        forPixels(window, [&](int64_t pixel) {
+          const float* values = s.images + pixel + first;
+          for (int64_t c = 0; c < count; ++c) sums[c] += static_cast<double>(values[c]);
+        });
+        float* to = s.results + o * s.channels + first;
+        for (int64_t c = 0; c < count; ++c) to[c] = static_cast<float>(sums[c] / divisor);
+      }
     });
   });
 }

@@ -17,7 +17,10 @@ static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /** Below this many operations a call stays on its thread: waking another one costs as much. */
-constexpr double smallWork = 1 << 20;
+constexpr double smallWork = 1 << 21;
+
+/** Operations that are taken at once: of many small tasks one by one, taking them would be most of the work. */
+constexpr double groupWork = smallWork / 8;
 
 /** Calls body(i) for i in 0..tasks-1; on several threads if the `work` (operations in all) is worth it. */
 template <class Body>
@@ -26,7 +29,13 @@ static void parallel(int64_t tasks, double work, Body body) {
     for (int64_t i = 0; i < tasks; ++i) body(i);
     return;
   }
-  runTasks(tasks, [](void* context, int64_t i) { (*static_cast<Body*>(context))(i); }, &body);
+  const double groups = 1 + work / groupWork;
+  const int64_t together = groups < static_cast<double>(tasks) ? ceilDivide(tasks, static_cast<int64_t>(groups)) : 1;
+  auto group = [&](int64_t i) {
+    for (int64_t j = i * together; j < smaller(tasks, (i + 1) * together); ++j) body(j);
+  };
+  runTasks(ceilDivide(tasks, together),
+           [](void* context, int64_t i) { (*static_cast<decltype(group)*>(context))(i); }, &group);
 }
 
 /** Calls body(from, to) on pieces of 0..size-1; `cost` is the operations of one element. */

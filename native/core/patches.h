@@ -162,6 +162,29 @@ static inline void gather(const Windows& w, const Walk& at, const Piece* pieces,
   }
 }
 
+/** Adds the pieces of the patch at a position, one after another at `from`, to the image; absent elements are left out. */
+static inline void scatterAdd(const Windows& w, float* images, const Walk& at, const Piece* pieces, int64_t n,
+                              const float* from) {
+  const bool covered = at.rowCovered && w.x.covers(at.x);
+  const int64_t z = at.z * w.z.stride, y = at.y * w.y.stride, x = at.x * w.x.stride;
+  for (int64_t i = 0; i < n; from += pieces[i++].length) {
+    const Piece& piece = pieces[i];
+    float* to = images + (at.start + piece.offset);
+    int64_t before = 0, end = piece.length;
+    if (!covered) {
+      if (!within(z + piece.z, w.z.size) || !within(y + piece.y, w.y.size)) continue;
+      // Of a row of the image, from its first float on; may lie before it, or behind its end.
+      const int64_t first = (x + piece.firstX) * w.channels + piece.channel;
+      before = larger(0, -first);
+      end = smaller(end, w.x.size * w.channels - first);
+    }
+    for (int64_t j = before; j < end; j += width) {
+      const int64_t count = smaller(width, end - j);
+      storeFirst(to + j, add(loadFirst(to + j, count), loadFirst(from + j, count)), count);
+    }
+  }
+}
+
 /**
  * One patch element at a position, null where it is absent. For the slow loops that values which are not finite need:
  * 0 times NaN or infinity would be NaN where the definition has no term at all.

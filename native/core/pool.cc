@@ -3,6 +3,7 @@
 #include "pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -24,7 +25,8 @@ struct Job {
   const std::atomic<bool>* const stop = stopOfThread;
   std::atomic<int64_t> next{0};
   std::atomic<bool> outOfMemory{false}, cancelled{false};
-  int wanted = 0, working = 0;  // helpers; guarded by the pool
+  int wanted = 0;                // helpers; guarded by the pool
+  std::atomic<int> working{0};  // helpers; changed under the pool's lock
 
   bool background() const { return stop != nullptr; }
   bool left() const { return next.load(std::memory_order_relaxed) < tasks; }
@@ -50,6 +52,22 @@ struct Job {
     stopOfThread = before;
   }
 };
+
+/**
+ * Looks for a while whether `condition` holds: calls follow one another by less than it takes to sleep and be woken.
+ * Yields, so that it costs those who have work to do little.
+ */
+template <class Condition>
+void watchFor(Condition condition) {
+  constexpr std::chrono::microseconds patience{100};
+  const auto end = std::chrono::steady_clock::now() + patience;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (condition()) return;
+    }
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < end);
+}
 
 class Pool {
  public:
@@ -80,17 +98,26 @@ class Pool {
       place = &job;
       job.wanted = job.tasks - 1 < helpers ? static_cast<int>(job.tasks - 1) : helpers;
       if (!job.background()) urgent_ = true;
+      ++posted_;
+      if (sleeping_ > 0) wake_.notify_all();
     }
-    wake_.notify_all();
     job.work();
     // A helper that was not scheduled in time finds no job and is not waited for.
     std::unique_lock<std::mutex> lock(mutex_);
     place = nullptr;
     if (!job.background()) {
       urgent_ = false;
-      if (background_) wake_.notify_all();
+      if (background_) {
+        ++posted_;
+        wake_.notify_all();
+      }
     }
-    idle_.wait(lock, [&job] { return job.working == 0; });
+    const auto finished = [&job] { return job.working == 0; };
+    if (finished()) return;
+    lock.unlock();
+    watchFor(finished);
+    lock.lock();
+    idle_.wait(lock, finished);
   }
 
  private:
@@ -120,8 +147,16 @@ class Pool {
   void help() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      Job* job;
-      wake_.wait(lock, [&] { return (job = wanting()) != nullptr; });
+      Job* job = wanting();
+      if (!job) {
+        const int64_t seen = posted_;
+        lock.unlock();
+        watchFor([&] { return posted_ != seen; });
+        lock.lock();
+        ++sleeping_;
+        wake_.wait(lock, [&] { return (job = wanting()) != nullptr; });
+        --sleeping_;
+      }
       --job->wanted;
       ++job->working;
       lock.unlock();
@@ -134,10 +169,11 @@ class Pool {
 
   std::atomic<int> threads_{1};
   std::atomic<bool> urgent_{false};  // a caller in the foreground wants the helpers
+  std::atomic<int64_t> posted_{0};   // jobs; changed under the lock
   std::mutex mutex_;  // guards what follows, and the helpers of the jobs
   std::condition_variable wake_, idle_;
   Job *foreground_ = nullptr, *background_ = nullptr;  // the one caller of each kind whose job the helpers share
-  int started_ = 0;
+  int started_ = 0, sleeping_ = 0;
 };
 
 constexpr size_t alignment = 64;

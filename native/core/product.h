@@ -29,8 +29,11 @@ struct Cut {
   Cut(int64_t rows, int64_t columns, int64_t others, int64_t mostTiles)
       : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1), across(ceilDivide(columns, blockColumns)) {
     const int64_t tiles = ceilDivide(rows, tile);
-    const int64_t wanted = ceilDivide(4 * threadCount(), larger(1, across * others));
-    height = tile * smaller(mostTiles, larger(4, ceilDivide(tiles, wanted)));
+    const int64_t threads = threadCount(), beside = larger(1, across * others);
+    const int64_t most = smaller(mostTiles, larger(4, ceilDivide(tiles, ceilDivide(4 * threads, beside))));
+    // Of few tasks every thread gets as many, of one height.
+    const int64_t tasks = ceilDivide(ceilDivide(tiles, most) * beside, threads) * threads;
+    height = tile * larger(1, ceilDivide(tiles, ceilDivide(tasks, beside)));
     down = ceilDivide(rows, height);
   }
   int64_t count() const { return across * down; }
@@ -112,7 +115,7 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
 template <Term term, class Left>
 static void multiplyColumns(const Left& left, const Columns& right, int64_t depth, const Rectangle& part,
                             int64_t tileStep, float* c, int64_t cStride, End end, const Workspace& memory) {
-  if (part.rows() <= tileStep) {
+  if (part.rows() <= 4 * tileStep) {
     multiply<term>(left, UnpackedColumns{right}, depth, part, tileStep, c, cStride, end, memory);
   } else {
     multiply<term>(left, right, depth, part, tileStep, c, cStride, end, memory);

@@ -4,6 +4,7 @@
 #include "../core/finite.h"
 #include "../core/patches.h"
 #include "../core/phi.h"
+#include "../core/plane_moment.h"
 #include "../kernel_table.h"
 #include "grad_moment_dense.h"
 
@@ -49,27 +50,34 @@ static inline void grad_moment(const grad_moment_call& s) {
   const bool plain = s.phi == grad_moment_phi::identity;
   const int64_t items = plain ? images : s.samples, imagesOfItem = plain ? 1 : s.uses;
   const double work = 2.0 * static_cast<double>(images * windows.grid()) * static_cast<double>(fanIn * fanOut);
-  const int64_t parts = batchParts(items, fanIn, fanOut, work);
+  const PlaneMoment byPlanes(windows, s.deltas, fanOut);
+  const bool planes = byPlanes.suits();
+  const int64_t parts = planes ? byPlanes.batchParts(items, work) : batchParts(items, fanIn, fanOut, work);
   const Sums sums(parts > 1 ? parts * fanIn * fanOut : 0);
   const Cut cut(fanIn, fanOut, parts, mostCarried);
   const End phi = endOf(s.phi);
   const bool overhangs = windows.overhangs();
   const float* limit = s.deltas + images * windows.grid() * fanOut;
+  const int64_t image = s.inDepth * s.inHeight * s.inWidth * s.inChannels;
 
-  parallel(parts * cut.count(), work, [&](int64_t task) {
-    const int64_t part = task / cut.count();
-    const Rectangle rectangle = cut[task % cut.count()];
-    const Workspace memory;
+  parallel(parts * (planes ? 1 : cut.count()), work, [&](int64_t task) {
+    const int64_t part = planes ? task : task / cut.count();
+    const Rectangle rectangle = planes ? Rectangle{0, fanIn, 0, fanOut} : cut[task % cut.count()];
+    const Workspace memory(planes ? byPlanes.floats() : 0);
     float* moment = parts > 1 ? sums.memory + part * fanIn * fanOut : s.moment;
     const int64_t first = items * part / parts, last = items * (part + 1) / parts;
     const int64_t together = plain ? last - first : 1;
     for (int64_t item = first; item < last; item += together) {
-      const int64_t start = item * imagesOfItem * windows.grid();
-      const int64_t depth = together * imagesOfItem * windows.grid();
+      const int64_t firstImage = item * imagesOfItem, itemImages = together * imagesOfItem;
+      const int64_t start = firstImage * windows.grid(), depth = itemImages * windows.grid();
       const Columns deltas{s.deltas + start * fanOut, fanOut, limit};
       float* to = moment + rectangle.m0 * fanOut + rectangle.n0;
-      if (overhangs && countNonfinite(deltas.data, depth * fanOut) > 0) {
+      // Between the rows of planes zeros meet pixels that no window has.
+      if (((overhangs || planes) && countNonfinite(deltas.data, depth * fanOut) > 0) ||
+          (planes && countNonfinite(s.activations + firstImage * image, itemImages * image) > 0)) {
         momentOfAbsent(windows, start, depth, deltas.data, fanOut, rectangle, moment, phi, memory.right);
+      } else if (planes) {
+        byPlanes.add(firstImage, itemImages, phi, moment, memory.rest);
       } else if (rows) {
         multiplyColumns<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth,
                                        rectangle, cut.tile, to, fanOut, phi, memory);
