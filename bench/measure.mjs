@@ -9,14 +9,16 @@ export const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+export const fastest = (values) => Math.min(...values);
+
 /**
- * Median milliseconds of each contender.
+ * Median milliseconds of each contender, or what else `of` makes of its turns.
  *
  * @param contenders {name: async () => milliseconds}, each measuring itself
  * @param rounds turns per contender, after warm-up turns: one each at least
  * @param warmUp milliseconds for which each contender warms up: V8 goes on compiling for hundreds of training steps
  */
-export async function interleave(contenders, rounds, {warmUp = 0} = {}) {
+export async function interleave(contenders, rounds, {warmUp = 0, of = median} = {}) {
   const times = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (const measure of Object.values(contenders)) {
     const start = performance.now();
@@ -26,7 +28,7 @@ export async function interleave(contenders, rounds, {warmUp = 0} = {}) {
   for (let round = 0; round < rounds; round++) {
     for (const [name, measure] of Object.entries(contenders)) times[name].push(await measure());
   }
-  return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+  return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, of(values)]));
 }
 
 /** The warm-up of a loop that runs for long, as training does. */

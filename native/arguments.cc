@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernel_table.h"
+#include "relations.h"
 
 namespace engram {
 
@@ -66,8 +67,9 @@ bool accepts(const ArrayType& wanted, napi_typedarray_type type) {
   return type == napi_float32_array || type == napi_int32_array || type == napi_uint32_array;
 }
 
-/** The memory of a typed array of exactly this type, still attached and aligned. */
-Memory memoryOf(Napi::Env env, napi_value value, const ArrayType& wanted, const std::string& name) {
+/** The memory of a typed array of exactly this type, still attached and aligned; name() is for messages. */
+template <class Name>
+Memory memoryOf(Napi::Env env, napi_value value, const ArrayType& wanted, Name name) {
   bool typed = false;
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
@@ -76,17 +78,17 @@ Memory memoryOf(Napi::Env env, napi_value value, const ArrayType& wanted, const 
   napi_is_typedarray(env, value, &typed);
   if (!typed || napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, nullptr) != napi_ok ||
       !accepts(wanted, type)) {
-    throw refusal(env, "DTYPE", name + " to be a " + wanted.name, describe(env, value),
+    throw refusal(env, "DTYPE", name() + " to be a " + wanted.name, describe(env, value),
                   "Convert the data first; Engram computes in 32-bit floats.");
   }
   bool detached = false;
   napi_is_detached_arraybuffer(env, buffer, &detached);
   if (detached) {
-    throw refusal(env, "DETACHED", name + " to have its memory", "an array whose memory was transferred away",
+    throw refusal(env, "DETACHED", name() + " to have its memory", "an array whose memory was transferred away",
                   "Pass a copy to postMessage or structuredClone, or make a new array.");
   }
   if (reinterpret_cast<uintptr_t>(data) % wanted.element != 0) {
-    throw refusal(env, "ARGUMENT", name + " to be aligned to its elements", "an array at an odd address",
+    throw refusal(env, "ARGUMENT", name() + " to be aligned to its elements", "an array at an odd address",
                   "Copy the array with slice().");
   }
   // An empty array may have no address, and kernels add to addresses before they see that there is nothing to read.
@@ -101,56 +103,6 @@ void checkParam(Napi::Env env, const Row& row, const ParamRow& param, double val
   throw refusal(env, "ARGUMENT", std::string(row.name) + "." + param.name + " to be " + param.expected,
                 param.kind == ParamRow::choice ? "another value" : number(value),
                 "Pass every parameter that the kernel table lists for this kernel.");
-}
-
-/** What the rows cannot say: relations between parameters without which a kernel would leave its memory. */
-void checkRelations(Napi::Env env, const Row& row, const double* params) {
-  const auto value = [&](const char* name) {
-    for (int i = 0; i < row.paramCount; ++i) {
-      if (std::strcmp(row.params[i].name, name) == 0) return params[i];
-    }
-    return std::nan("");  // compares false with everything: the relation does not concern this row
-  };
-  const auto demand = [&](bool fits, const std::string& expected, double received) {
-    if (fits) return;
-    throw refusal(env, "ARGUMENT", std::string(row.name) + "." + expected, number(received),
-                  "Check the parameters against each other.");
-  };
-  for (const char* axis : {"Depth", "Height", "Width"}) {
-    const auto along = [&](const char* what) { return value((std::string(what) + axis).c_str()); };
-    const double reach = along("out") * along("stride") + along("filter") * along("dilation") + along("in");
-    demand(!(reach > 9e15), std::string("out") + axis + " x stride + filter x dilation to be below 2^53", reach);
-  }
-  const std::string name = row.name;
-  if (name == "conv2d_input" || name == "conv3d_input" || name == "depthwise_conv2d_input" ||
-      name == "avg_pool_gradient") {
-    for (const char* stride : {"strideDepth", "strideHeight", "strideWidth"}) {
-      demand(!(value(stride) < 1), std::string(stride) + " to be at least 1", value(stride));
-    }
-  }
-  if (name == "max_pool_gradient") {
-    const double pixels = value("inDepth") * value("inHeight") * value("inWidth");
-    demand(pixels < 2147483648.0, "images of fewer than 2^31 pixels", pixels);
-  }
-  if (value("alignCorners") >= 0) {
-    demand(value("inHeight") >= 1, "inHeight to be at least 1", value("inHeight"));
-    demand(value("inWidth") >= 1, "inWidth to be at least 1", value("inWidth"));
-  }
-  if (value("batch") > 0) {
-    demand(value("batchA") > 0, "batchA to be at least 1", 0);
-    demand(value("batchB") > 0, "batchB to be at least 1", 0);
-  }
-  if (value("rows") > 0) demand(!(value("slopeRows") == 0), "slopeRows to be at least 1", 0);
-  if (value("size") > 0) {
-    for (const char* length : {"meanSize", "varianceSize", "scaleSize", "offsetSize"}) {
-      demand(!(value(length) == 0), std::string(length) + " to be at least 1", 0);
-    }
-  }
-  double walked = 1;
-  for (const char* count : {"count0", "count1", "count2", "count3", "count4", "count5"}) walked *= value(count);
-  demand(!(walked > value("toSize")), "to to be walked once at most: no more counts than elements", walked);
-  const double slots = value("slotCount");
-  demand(!(slots != value("rule")) || std::isnan(slots), "slotCount to be 0 for sgd, 1 for momentum, 2 for adam", slots);
 }
 
 /** Whether a walk stays in its buffer. Sums of products below 2^106 are exact enough in doubles to tell. */
@@ -183,7 +135,6 @@ Napi::Error refusal(Napi::Env env, const char* code, const std::string& expected
 
 Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params, const Napi::Value& buffers) {
   Arguments arguments;
-  const std::string kernel = row.name;
   // Elements first: reading them may run a getter, and nothing looked at before would still be sure afterwards.
   napi_value values[mostBuffers];
   for (int i = 0; i < row.bufferCount; ++i) {
@@ -196,9 +147,9 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
     }
   }
 
-  const Memory packed = memoryOf(env, params, doubles, kernel + "'s parameters");
+  const Memory packed = memoryOf(env, params, doubles, [&] { return std::string(row.name) + "'s parameters"; });
   if (packed.bytes != static_cast<size_t>(row.paramCount) * sizeof(double)) {
-    throw refusal(env, "ARGUMENT", kernel + " to have " + std::to_string(row.paramCount) + " parameters",
+    throw refusal(env, "ARGUMENT", std::string(row.name) + " to have " + std::to_string(row.paramCount) + " parameters",
                   std::to_string(packed.bytes / sizeof(double)),
                   "Pass every parameter that the kernel table lists for this kernel.");
   }
@@ -211,14 +162,14 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
   Memory memories[mostBuffers];
   for (int i = 0; i < row.bufferCount; ++i) {
     const BufferRow& buffer = row.buffers[i];
-    const std::string name = kernel + "." + buffer.name;
+    const auto name = [&] { return std::string(row.name) + "." + buffer.name; };
     const ArrayType& type = arrayTypes[buffer.type];
     memories[i] = memoryOf(env, values[i], type, name);
     double length = 1;
     for (int j = 0; j < buffer.factorCount; ++j) length *= arguments.params[buffer.factors[j]];
     const size_t elements = memories[i].bytes / type.element;
     if (static_cast<double>(elements) != length) {
-      throw refusal(env, "SHAPE", name + " to have " + buffer.length + " = " + number(length) + " elements",
+      throw refusal(env, "SHAPE", name() + " to have " + buffer.length + " = " + number(length) + " elements",
                     std::to_string(elements), "Check the shapes against the parameters.");
     }
     arguments.buffers[i] = memories[i].data;
@@ -236,7 +187,7 @@ Arguments readArguments(Napi::Env env, const Row& row, const Napi::Value& params
                          memories[j].data + memories[j].bytes <= memories[i].data;
       if (i == j || apart || memories[i].bytes == 0 || memories[j].bytes == 0) continue;
       throw refusal(env, "ARGUMENT",
-                    kernel + "." + row.buffers[i].name + ", which is written, to share no memory with another buffer",
+                    std::string(row.name) + "." + row.buffers[i].name + ", which is written, to share no memory with another buffer",
                     std::string("memory of ") + row.buffers[j].name + " too", "Pass a copy made with slice().");
     }
   }

@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {consolidationContenders} from '../consolidation.mjs';
-import {interleave, load, longRun} from '../measure.mjs';
+import {fastest, interleave, load, longRun} from '../measure.mjs';
 import {networks} from '../networks.mjs';
 import {trainingSteps} from '../training.mjs';
 import {coreTypes, startTorch, torchVersion} from './torch.mjs';
@@ -16,6 +16,27 @@ const trained = ['mlp', 'lenet', 'cnn', 'alexnet'];
 /** Networks to consolidate, and the part of the peer's time that it may take. */
 const consolidated = ['mlp', 'cnn'];
 const most = {step: 1.15, expert: 0.7, vmap: 0.15};
+
+/** OpenBLAS threads go on spinning for 2^26 cycles after a call, which would be taken from whoever comes next. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+/**
+ * {@link interleave} whose turns go on for a while, and the end of them counts: what others made wait is slow at first.
+ * Of all turns the fastest counts: on two cores the threads of OpenMP and of OpenBLAS, which PyTorch has both, hinder
+ * each other in many of them, and make its steps two to five times slower.
+ */
+function interleavePeers(contenders, rounds) {
+  const turnOf = (measure) => async () => {
+    const start = performance.now();
+    let milliseconds;
+    do milliseconds = await measure();
+    while (performance.now() - start < 250);
+    await pause();
+    return milliseconds;
+  };
+  const turns = Object.entries(contenders).map(([name, measure]) => [name, turnOf(measure)]);
+  return interleave(Object.fromEntries(turns), rounds, {...longRun, of: fastest});
+}
 
 /** `script` once for every core type; `turns(contender)` are contenders of {@link interleave}, `best` reads their times. */
 function startPeers(script) {
@@ -51,7 +72,7 @@ async function trainingRows(rounds) {
   try {
     for (const name of trained) {
       const {steps, dispose} = await trainingSteps(networks[name], 'native');
-      const times = await interleave({...steps, ...torch.turns(name)}, rounds, longRun);
+      const times = await interleavePeers({...steps, ...torch.turns(name)}, rounds);
       const {coreType, time} = torch.best(name, times);
       const peer = `PyTorch, ${coreType}`;
       rows.push(row('training step', networks[name].title, times.plain, peer, time, 1));
@@ -73,7 +94,7 @@ async function consolidationRows(rounds) {
       const {contenders, dispose} = await consolidationContenders(networks[name]);
       const all = {...contenders};
       for (const way of Object.keys(ways)) Object.assign(all, torch.turns(`${name} ${way}`));
-      const times = await interleave(all, rounds, longRun);
+      const times = await interleavePeers(all, rounds);
       const add = (peer, time, limit) =>
         rows.push(row('consolidation', networks[name].title, times.consolidation, peer, time, limit));
       add("Engram's training step", times.step, most.step);
@@ -89,7 +110,7 @@ async function consolidationRows(rounds) {
   return rows;
 }
 
-/** @returns rows {what, network, engram, peer, time, ratio, 'at most', load}, times in milliseconds a batch */
+/** @returns rows {what, network, engram, peer, time, ratio, 'at most', load}, the fastest turns in milliseconds a batch */
 export async function peers({rounds = 7} = {}) {
   if (!torchVersion()) return [];
   await tf.setBackend('native');

@@ -7,9 +7,6 @@ import {loadAddon} from '../../dist/kernels/addon.js';
 /** Debian's python3-torch belongs to Debian's Python, which may not be the first on the path. */
 const python = process.env.PYTHON ?? '/usr/bin/python3';
 
-/** OpenBLAS threads go on spinning for 2^26 cycles after a call, which would be taken from whoever comes next. */
-const pause = () => new Promise((resolve) => setTimeout(resolve, 60));
-
 /** The version of PyTorch here, or null after a line that says why there is none. */
 export function torchVersion() {
   const {status, stdout, stderr, error} = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], {
@@ -47,7 +44,6 @@ export function startTorch(script, coreType) {
       child.stdin.write(`${contender}\n`);
       const {value, done} = await answers.next();
       if (done) throw new Error(`${script} ended before it had measured ${contender}`);
-      await pause();
       return Number(value);
     },
     close: () => child.stdin.end(),

@@ -1,7 +1,7 @@
 /** Argument checks and derived sizes, all read off a kernel's row. The addon has its own, generated from the same rows. */
 import {EngramError} from '../errors.js';
 import type {Buffers, HostInput} from './engine.js';
-import {type BufferSpec, type KernelName, type KernelSpec, type Params, row, table} from './table.js';
+import {type BufferSpec, type KernelName, type KernelSpec, kernelNames, type Params, row, table} from './table.js';
 
 /** A parameter as the number that travels to a kernel: choices become their index. */
 export function paramValue(spec: KernelSpec, name: string, value: unknown): number {
@@ -9,12 +9,37 @@ export function paramValue(spec: KernelSpec, name: string, value: unknown): numb
   return param.kind === 'choice' ? param.values.indexOf(value as string) : (value as number);
 }
 
+/** What a parameter is called, and the names of its values if it is a choice. */
+interface ParamNames {
+  readonly kind: string;
+  readonly values?: readonly string[];
+}
+
+/** Parameters by name, in several objects where they come from several places: merging them would cost more than a kernel. */
+export type ParamParts = readonly Readonly<Record<string, string | number>>[];
+
+/** Makes the function that packs a row's parameters as numbers, in its order; the first part that has one counts. */
+export function packerOf(spec: {
+  readonly params: Readonly<Record<string, ParamNames>>;
+}): (parts: ParamParts) => Float64Array {
+  const names = Object.keys(spec.params);
+  const choices = names.map((name) => spec.params[name].values);
+  return (parts) => {
+    const packed = new Float64Array(names.length);
+    for (let i = 0; i < names.length; i++) {
+      let value: string | number | undefined;
+      for (let part = 0; value === undefined && part < parts.length; part++) value = parts[part][names[i]];
+      packed[i] = choices[i] ? choices[i]!.indexOf(value as string) : (value as number);
+    }
+    return packed;
+  };
+}
+
+const packers = Object.fromEntries(kernelNames.map((kernel) => [kernel, packerOf(row(kernel))]));
+
 /** All parameters as numbers, in the row's order. */
-export function packParams<K extends KernelName>(kernel: K, params: Params<K>): Float64Array {
-  const spec = row(kernel);
-  return Float64Array.from(Object.keys(spec.params), (name) =>
-    paramValue(spec, name, (params as Record<string, unknown>)[name]),
-  );
+export function packParams(kernel: KernelName, ...parts: ParamParts): Float64Array {
+  return packers[kernel](parts);
 }
 
 /** Length in elements of one buffer of a call. */

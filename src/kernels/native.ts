@@ -16,7 +16,7 @@ const bufferNames = Object.fromEntries(kernelNames.map((name) => [name, Object.k
 function argumentsOf<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, HostInput>) {
   checkNames(kernel, params, buffers);
   const arrays = bufferNames[kernel].map((name) => (buffers as Record<string, HostInput>)[name]);
-  return [packParams(kernel, params), arrays] as const;
+  return [packParams(kernel, params as Record<string, string | number>), arrays] as const;
 }
 
 /** The engine on a loaded addon. Arguments are checked in C++, by rows generated from the kernel table. */

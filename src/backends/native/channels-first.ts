@@ -60,7 +60,7 @@ function perChannel(values: tf.TensorInfo | undefined): tf.TensorInfo | undefine
 export function fusedChannelsFirst(call: Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>) {
   const {bias, preluActivationWeights} = call.inputs as FusedInputs;
   const {activation: _, leakyreluAlpha: __, ...attrs} = call.attrs;
-  const done = {activation: 'linear', alpha: 0, biased: 0, bias: noValues} as const;
+  const done = {params: {activation: 'linear', alpha: 0, biased: 0 as const}, bias: noValues};
   const left = {bias: perChannel(bias), preluActivationWeights: perChannel(preluActivationWeights)};
   return finishFused(call.backend, convolveChannelsFirst({...call, attrs}), done, left, call.attrs);
 }

@@ -38,22 +38,18 @@ export interface ConvolutionAttributes {
 }
 
 /** The geometry of a convolution of NHWC images, or null for what tfjs itself does not do. */
-function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes) {
+function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes, dilations = attrs.dilations ?? 1) {
   const info = tf.backend_util.computeConv2DInfo(
     x as Shape4,
     filter as Shape4,
     attrs.strides,
-    attrs.dilations ?? 1,
+    dilations,
     attrs.pad,
     attrs.dimRoundingMode,
   );
   if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
-  return {
-    outShape: info.outShape,
-    outChannels: info.outChannels,
-    ...planeOf(info),
-    inChannels: info.inChannels,
-  };
+  const sizes = {...planeOf(info), inChannels: info.inChannels, outChannels: info.outChannels};
+  return {outShape: info.outShape, sizes};
 }
 
 type Convolution = Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>;
@@ -67,12 +63,12 @@ function convolve(kernelName: 'Conv2D' | 'FusedConv2D', call: Convolution): tf.T
   }
   const geometry = geometryOf(x.shape, filter.shape, attrs);
   if (!geometry) return runCpuKernel(kernelName, call);
-  const {outShape, ...sizes} = geometry;
+  const {outShape, sizes} = geometry;
   const fused = inputs as FusedInputs;
-  const {bias, ...end} = fusedEnd(backend, sizes.outChannels, fused, attrs);
-  const inputsOfAddon = [valuesOf(backend, x), valuesOf(backend, filter), bias];
-  const output = result(backend, outShape, 'conv2d', {...sizes, ...end}, inputsOfAddon);
-  return finishFused(backend, output, {...end, bias}, fused, attrs);
+  const end = fusedEnd(backend, sizes.outChannels, fused, attrs);
+  const inputsOfAddon = [valuesOf(backend, x), valuesOf(backend, filter), end.bias];
+  const output = result(backend, outShape, 'conv2d', [sizes, end.params], inputsOfAddon);
+  return finishFused(backend, output, end, fused, attrs);
 }
 
 /** The deltas that the geometry names: cpu lets larger ones pass and reads their first. null for smaller ones. */
@@ -88,11 +84,11 @@ function filterGradient(call: Call<'x' | 'dy', ConvolutionAttributes & {filterSh
   const {x, dy} = inputs;
   if (!areFloat(x, dy)) return runCpuKernel('Conv2DBackpropFilter', call);
   if (attrs.dataFormat === 'NCHW') return filterGradientChannelsFirst(call);
-  const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1});
+  const geometry = geometryOf(x.shape, attrs.filterShape, attrs, 1);
   const deltas = geometry && fitted(backend, dy, geometry.outShape);
   if (!deltas) return runCpuKernel('Conv2DBackpropFilter', call);
-  const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
-  const params = {phi: 'identity', uses: 1, ...flatDepth, fanOut, ...sizes} as const;
+  const {sizes} = geometry;
+  const params = [sizes, flatDepth, {phi: 'identity', uses: 1, fanOut: sizes.outChannels}];
   const buffers = [valuesOf(backend, x), valuesOf(backend, deltas)];
   const gradient = moment(backend, attrs.filterShape, 'grad_moment', params, buffers);
   backend.disposeIntermediateTensorInfo(deltas);
@@ -104,12 +100,11 @@ function inputGradient(call: Call<'dy' | 'filter', ConvolutionAttributes & {inpu
   const {dy, filter} = inputs;
   if (!areFloat(dy, filter)) return runCpuKernel('Conv2DBackpropInput', call);
   if (attrs.dataFormat === 'NCHW') return inputGradientChannelsFirst(call);
-  const geometry = geometryOf(attrs.inputShape, filter.shape, {...attrs, dilations: 1});
+  const geometry = geometryOf(attrs.inputShape, filter.shape, attrs, 1);
   const deltas = geometry && fitted(backend, dy, geometry.outShape);
   if (!deltas) return runCpuKernel('Conv2DBackpropInput', call);
-  const {outShape: _, ...sizes} = geometry;
   const buffers = [valuesOf(backend, deltas), valuesOf(backend, filter)];
-  const gradient = result(backend, attrs.inputShape, 'conv2d_input', sizes, buffers);
+  const gradient = result(backend, attrs.inputShape, 'conv2d_input', geometry.sizes, buffers);
   backend.disposeIntermediateTensorInfo(deltas);
   return gradient;
 }

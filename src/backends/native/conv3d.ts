@@ -18,13 +18,8 @@ function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: t
   // The types of tfjs allow no padding in numbers here; its code and its operations do.
   const info = tf.backend_util.computeConv3DInfo(x as Shape5, filter as Shape5, strides, dilations, pad as 'same');
   if (Math.min(info.outDepth, info.outHeight, info.outWidth) < 0 || info.inChannels !== filter[3]) return null;
-  return {
-    outShape: info.outShape,
-    outChannels: info.outChannels,
-    ...depthOf(info),
-    ...planeOf(info),
-    inChannels: info.inChannels,
-  };
+  const plane = {...planeOf(info), inChannels: info.inChannels, outChannels: info.outChannels};
+  return {outShape: info.outShape, plane, depth: depthOf(info)};
 }
 
 function convolve(call: Call<'x' | 'filter', Attributes>): tf.TensorInfo {
@@ -32,8 +27,8 @@ function convolve(call: Call<'x' | 'filter', Attributes>): tf.TensorInfo {
   const {x, filter} = inputs;
   const geometry = geometryOf(x.shape, filter.shape, attrs, [x, filter]);
   if (!geometry) return runCpuKernel('Conv3D', call);
-  const {outShape, ...sizes} = geometry;
-  return result(backend, outShape, 'conv3d', sizes, [valuesOf(backend, x), valuesOf(backend, filter)]);
+  const {outShape, plane, depth} = geometry;
+  return result(backend, outShape, 'conv3d', [plane, depth], [valuesOf(backend, x), valuesOf(backend, filter)]);
 }
 
 function inputGradient(call: Call<'dy' | 'filter', Attributes & {inputShape: number[]}>): tf.TensorInfo {
@@ -43,9 +38,8 @@ function inputGradient(call: Call<'dy' | 'filter', Attributes & {inputShape: num
   // cpu lets deltas of another size than the geometry's pass, and reads beyond or short of them.
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape))
     return runCpuKernel('Conv3DBackpropInputV2', call);
-  const {outShape: _, ...sizes} = geometry;
   const buffers = [valuesOf(backend, dy), valuesOf(backend, filter)];
-  return result(backend, attrs.inputShape, 'conv3d_input', sizes, buffers);
+  return result(backend, attrs.inputShape, 'conv3d_input', [geometry.plane, geometry.depth], buffers);
 }
 
 function filterGradient(call: Call<'x' | 'dy', Attributes & {filterShape: number[]}>): tf.TensorInfo {
@@ -54,26 +48,25 @@ function filterGradient(call: Call<'x' | 'dy', Attributes & {filterShape: number
   const geometry = geometryOf(x.shape, attrs.filterShape, {...attrs, dilations: 1}, [x, dy]);
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape))
     return runCpuKernel('Conv3DBackpropFilterV2', call);
-  const {outShape: _, outChannels: fanOut, ...sizes} = geometry;
+  const {plane, depth} = geometry;
   // Pixels that padding of less than none passes over are cut off: the kernel of the table pads with none at least.
-  const cut = [sizes.padFront, sizes.padTop, sizes.padLeft].map((pad) => Math.max(-pad, 0));
+  const cut = [depth.padFront, plane.padTop, plane.padLeft].map((pad) => Math.max(-pad, 0));
   const begin = [0, ...cut, 0];
   const size = x.shape.map((length, axis) => length - begin[axis]);
   const met = runKernel(backend, 'Slice', {x}, {begin, size});
-  const params = {
-    ...sizes,
-    phi: 'identity' as const,
+  const own = {
+    phi: 'identity',
     uses: 1,
-    fanOut,
+    fanOut: plane.outChannels,
     inDepth: size[1],
     inHeight: size[2],
     inWidth: size[3],
-    padFront: sizes.padFront + cut[0],
-    padTop: sizes.padTop + cut[1],
-    padLeft: sizes.padLeft + cut[2],
+    padFront: depth.padFront + cut[0],
+    padTop: plane.padTop + cut[1],
+    padLeft: plane.padLeft + cut[2],
   };
   const buffers = [valuesOf(backend, met), valuesOf(backend, dy)];
-  const gradient = moment(backend, attrs.filterShape, 'grad_moment', params, buffers);
+  const gradient = moment(backend, attrs.filterShape, 'grad_moment', [own, plane, depth], buffers);
   backend.disposeIntermediateTensorInfo(met);
   return gradient;
 }

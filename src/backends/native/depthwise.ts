@@ -35,12 +35,8 @@ function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: t
     true,
   );
   if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
-  return {
-    outShape: info.outShape,
-    ...planeOf(info),
-    inChannels: info.inChannels,
-    multiplier: filter[3],
-  };
+  const sizes = {...planeOf(info), inChannels: info.inChannels, multiplier: filter[3]};
+  return {outShape: info.outShape, sizes};
 }
 
 function convolve(kernelName: string, call: Call<'x' | 'filter', Attributes & FusedAttributes>): tf.TensorInfo {
@@ -50,11 +46,11 @@ function convolve(kernelName: string, call: Call<'x' | 'filter', Attributes & Fu
   const either = tf.backend_util.eitherStridesOrDilationsAreOne(attrs.strides, attrs.dilations ?? 1);
   const geometry = either ? geometryOf(x.shape, filter.shape, attrs, [x, filter]) : null;
   if (!geometry || !knowsActivation(attrs.activation)) return runCpuKernel(kernelName, call);
-  const {outShape, ...sizes} = geometry;
-  const {bias, ...end} = fusedEnd(backend, sizes.inChannels * sizes.multiplier, fused, attrs);
-  const buffers = [valuesOf(backend, x), valuesOf(backend, filter), bias];
-  const output = result(backend, outShape, 'depthwise_conv2d', {...sizes, ...end}, buffers);
-  return finishFused(backend, output, {...end, bias}, fused, attrs);
+  const {outShape, sizes} = geometry;
+  const end = fusedEnd(backend, sizes.inChannels * sizes.multiplier, fused, attrs);
+  const buffers = [valuesOf(backend, x), valuesOf(backend, filter), end.bias];
+  const output = result(backend, outShape, 'depthwise_conv2d', [sizes, end.params], buffers);
+  return finishFused(backend, output, end, fused, attrs);
 }
 
 function filterGradient(call: Call<'x' | 'dy', Attributes & {filterShape: number[]}>): tf.TensorInfo {
@@ -64,9 +60,8 @@ function filterGradient(call: Call<'x' | 'dy', Attributes & {filterShape: number
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) {
     return runCpuKernel('DepthwiseConv2dNativeBackpropFilter', call);
   }
-  const {outShape: _, ...sizes} = geometry;
   const buffers = [valuesOf(backend, x), valuesOf(backend, dy)];
-  const params = {phi: 'identity', uses: 1, ...sizes} as const;
+  const params = [geometry.sizes, {phi: 'identity', uses: 1}];
   return moment(backend, attrs.filterShape, 'grad_moment_depthwise', params, buffers);
 }
 
@@ -77,9 +72,8 @@ function inputGradient(call: Call<'dy' | 'filter', Attributes & {inputShape: num
   if (!geometry || !tf.util.arraysEqual(geometry.outShape, dy.shape)) {
     return runCpuKernel('DepthwiseConv2dNativeBackpropInput', call);
   }
-  const {outShape: _, ...sizes} = geometry;
   const buffers = [valuesOf(backend, dy), valuesOf(backend, filter)];
-  return result(backend, attrs.inputShape, 'depthwise_conv2d_input', sizes, buffers);
+  return result(backend, attrs.inputShape, 'depthwise_conv2d_input', geometry.sizes, buffers);
 }
 
 type Convolution = Parameters<typeof convolve>[1];

@@ -80,7 +80,7 @@ function segmentSum(call: Call<'x' | 'segmentIds', {numSegments: number}>): tf.T
   const fanOut = tf.util.sizeFromShape(rest);
   const params = {phi: 'identity', samples: 1, positions, rows: attrs.numSegments, fanOut} as const;
   const buffers = [idsOf(backend, segmentIds), valuesOf(backend, x)];
-  return moment(backend, [attrs.numSegments, ...rest], 'grad_moment_gather', params, buffers);
+  return moment(backend, [attrs.numSegments, ...rest], 'grad_moment_gather', [params], buffers);
 }
 
 /** Where updates go: rows of the whole; null where the addon does not do it. */
@@ -100,7 +100,7 @@ function scatterNd(call: Call<'indices' | 'updates', {shape: number[]}>): tf.Ten
   if (!places) return runCpuKernel('ScatterNd', call);
   const {rows, picks, length, ids} = places;
   const params = {phi: 'identity', samples: 1, positions: picks, rows, fanOut: length} as const;
-  return moment(backend, attrs.shape, 'grad_moment_gather', params, [ids, valuesOf(backend, updates)]);
+  return moment(backend, attrs.shape, 'grad_moment_gather', [params], [ids, valuesOf(backend, updates)]);
 }
 
 /** cpu writes into the tensor itself; here it stays as it is. */

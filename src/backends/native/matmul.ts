@@ -66,9 +66,8 @@ function matMul(kernelName: string, call: MatMulCall): tf.TensorInfo {
   const left = matrices(backend, a, broadcast);
   const right = matrices(backend, b, broadcast);
   const batch = tf.util.sizeFromShape(broadcast);
-  const {bias, ...end} = fusedEnd(backend, columns, fused, attrs);
-  const params = {
-    ...end,
+  const end = fusedEnd(backend, columns, fused, attrs);
+  const sizes = {
     batch,
     batchA: left.batch,
     batchB: right.batch,
@@ -78,8 +77,9 @@ function matMul(kernelName: string, call: MatMulCall): tf.TensorInfo {
     transposeA: attrs.transposeA ? 1 : 0,
     transposeB: attrs.transposeB ? 1 : 0,
   };
-  const output = result(backend, [...broadcast, rows, columns], 'matmul', params, [left.values, right.values, bias]);
-  return finishFused(backend, output, {...end, bias}, fused, attrs);
+  const buffers = [left.values, right.values, end.bias];
+  const output = result(backend, [...broadcast, rows, columns], 'matmul', [sizes, end.params], buffers);
+  return finishFused(backend, output, end, fused, attrs);
 }
 
 export const matrixKernels: NativeKernel[] = ['BatchMatMul', '_FusedMatMul'].map((kernelName) =>

@@ -1,11 +1,10 @@
 /** What the native backend's kernels share: the live arrays of tensors, calls of the addon, and the ends of fused kernels. */
 import * as tf from '@tensorflow/tfjs-core';
-import {packParams} from '../../kernels/check.js';
+import {type ParamParts, packerOf, packParams} from '../../kernels/check.js';
 import type {HostInput} from '../../kernels/engine.js';
 import {callAddon} from '../../kernels/native.js';
-import {type KernelName, kernelNames, type Params} from '../../kernels/table.js';
+import {type KernelName, kernelNames} from '../../kernels/table.js';
 import type {NativeBackend} from './backend.js';
-import type {OperationSpec} from './spec.js';
 import {backendTable, type Operation, operationNames} from './table.js';
 import {noteJavaScript} from './trace.js';
 
@@ -82,8 +81,8 @@ export function borrowed(kernelName: string, kernel: tf.KernelFunc): tf.KernelFu
 /** What operations of the addon work on: numbers, and booleans as bytes. */
 export type OperationInput = HostInput | Uint8Array;
 
-/** Parameters by name, or packed in the row's order already. */
-export type OperationParams = Record<string, string | number> | Float64Array;
+/** Parameters by name, in one object or in several, or packed in the row's order already. */
+export type OperationParams = ParamParts | ParamParts[0] | Float64Array;
 
 /** Runs an operation of the addon. The last buffer is its result. */
 export function operate(
@@ -92,7 +91,8 @@ export function operate(
   params: OperationParams,
   buffers: OperationInput[],
 ): void {
-  const packed = params instanceof Float64Array ? params : packers[operation](params);
+  const packed =
+    params instanceof Float64Array ? params : packers[operation](Array.isArray(params) ? params : [params]);
   callAddon(() => backend.addon.operate(operationNames.indexOf(operation), packed, buffers));
 }
 
@@ -125,34 +125,22 @@ export function resultOf(
 }
 
 /** A float32 result of a kernel of the table that adds to what is there: here to zeros. */
-export function moment<K extends KernelName>(
+export function moment(
   backend: Backend,
   shape: number[],
-  kernel: K,
-  params: Params<K>,
+  kernel: KernelName,
+  params: ParamParts,
   inputs: HostInput[],
 ): tf.TensorInfo {
   const values = backend.allocate(shape).fill(0);
-  const packed = packParams(kernel, params);
+  const packed = packParams(kernel, ...params);
   callAddon(() => backend.addon.run(kernelNames.indexOf(kernel), packed, [...inputs, values]));
   return backend.wrap(values, shape);
 }
 
-/** Params as the numbers that travel, in the row's order: a choice becomes its index. */
 const packers = Object.fromEntries(
-  operationNames.map((operation) => {
-    const fields = Object.entries((backendTable[operation] as OperationSpec).params);
-    const pack = (params: Record<string, string | number>): Float64Array => {
-      const packed = new Float64Array(fields.length);
-      for (let i = 0; i < fields.length; i++) {
-        const [name, spec] = fields[i];
-        packed[i] = spec.kind === 'choice' ? spec.values.indexOf(params[name] as string) : (params[name] as number);
-      }
-      return packed;
-    };
-    return [operation, pack];
-  }),
-) as Record<Operation, (params: Record<string, string | number>) => Float64Array>;
+  operationNames.map((operation) => [operation, packerOf(backendTable[operation])]),
+) as Record<Operation, ReturnType<typeof packerOf>>;
 
 /** What follows the product in tfjs' fused kernels. */
 export interface FusedAttributes {
@@ -164,11 +152,9 @@ export interface FusedInputs {
   preluActivationWeights?: tf.TensorInfo | undefined;
 }
 
-/** The part of a fused end that the addon applies itself, as its parameters. */
+/** The part of a fused end that the addon applies itself: its parameters, and the bias. */
 export interface FusedEnd {
-  activation: string;
-  alpha: number;
-  biased: 0 | 1;
+  params: {activation: string; alpha: number; biased: 0 | 1};
   bias: Float32Array;
 }
 
@@ -198,9 +184,11 @@ export function fusedEnd(
     bias?.dtype === 'float32' && bias.shape.at(-1) === channels && tf.util.sizeFromShape(bias.shape) === channels;
   const own = (!bias || perChannel) && (!activation || inAddon.has(activation));
   return {
-    activation: own && activation ? activation : 'linear',
-    alpha: leakyreluAlpha ?? 0,
-    biased: perChannel ? 1 : 0,
+    params: {
+      activation: own && activation ? activation : 'linear',
+      alpha: leakyreluAlpha ?? 0,
+      biased: perChannel ? 1 : 0,
+    },
     bias: bias && perChannel ? valuesOf(backend, bias) : noValues,
   };
 }
@@ -219,11 +207,11 @@ export function finishFused(
     backend.disposeIntermediateTensorInfo(current);
     current = next;
   };
-  if (bias && !done.biased) then('Add', {a: current, b: bias});
+  if (bias && !done.params.biased) then('Add', {a: current, b: bias});
   if (activation === 'prelu' && preluActivationWeights && preluInPlace(backend, current, preluActivationWeights)) {
     return current;
   }
-  if (activation && activation !== 'linear' && activation !== done.activation) {
+  if (activation && activation !== 'linear' && activation !== done.params.activation) {
     const weights = activation === 'prelu' && preluActivationWeights ? {alpha: preluActivationWeights} : {};
     then(activationKernels[activation], {x: current, ...weights}, {alpha: leakyreluAlpha});
   }
