@@ -38,7 +38,7 @@ static void convolve(const Call& s, const Windows& windows, const Finish& finish
     });
   }
 
-  const Cut cut(positions, columns, 1, mostStored);
+  const Cut cut(positions, columns, depth, 1, mostStored);
   parallel(cut.count(), work, [&](int64_t task) {
     const Rectangle part = cut[task];
     float* to = s.results + part.m0 * columns + part.n0;

@@ -80,7 +80,7 @@ static inline void multiplyRemainder(const conv3d_input_call& s, const Remainder
   const int64_t positions = s.samples * windows.grid(), depth = windows.patch(), columns = s.inChannels;
   const bool inPlace = s.strideDepth == 1 && s.strideHeight == 1 && s.strideWidth == 1;
   const double work = 2.0 * static_cast<double>(positions * columns) * static_cast<double>(larger(1, depth));
-  const Cut cut(positions, columns, 1, mostStored);
+  const Cut cut(positions, columns, depth, 1, mostStored);
   parallel(cut.count(), work, [&](int64_t task) {
     const Rectangle part = cut[task];
     const int64_t block = part.rows() * part.columns();

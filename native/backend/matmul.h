@@ -10,7 +10,7 @@ static inline void matmul(const matmul_call& s) {
   const int64_t sizeA = s.rows * s.depth, sizeB = s.depth * s.columns, sizeC = s.rows * s.columns;
   if (s.batch == 0 || sizeC == 0) return;
   const Finish finish{s.biased ? s.bias : nullptr, static_cast<Activation>(s.activation), s.alpha};
-  const Cut cut(s.rows, s.columns, s.batch, mostStored);
+  const Cut cut(s.rows, s.columns, s.depth, s.batch, mostStored);
   const double work = 2.0 * static_cast<double>(s.batch * sizeC) * static_cast<double>(larger(1, s.depth));
   parallel(s.batch * cut.count(), work, [&](int64_t task) {
     const int64_t matrix = task / cut.count();

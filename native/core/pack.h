@@ -79,6 +79,34 @@ struct Columns {
   }
 };
 
+/** Packs columns first..last-1 as panels of tileWidth, one behind the other. */
+template <class Operand>
+static void packPanels(const Operand& operand, int64_t from, int64_t depth, int64_t first, int64_t last, float* memory,
+                       Panel* panels) {
+  for (int64_t n = first; n < last; n += tileWidth, memory += tileWidth * depth) {
+    *panels++ = operand.pack(from, depth, n, smaller(tileWidth, last - n), tileWidth, memory);
+  }
+}
+
+/** Rows of plain columns are read once, over all panels: long runs, and few places at a time. */
+static inline void packPanels(const Columns& operand, int64_t from, int64_t depth, int64_t first, int64_t last,
+                              float* memory, Panel* panels) {
+  constexpr int64_t ahead = 4, line = 16;  // rows, floats
+  const int64_t count = last - first, whole = count / tileWidth, rest = count % tileWidth;
+  for (int64_t j = 0; j * tileWidth < count; ++j) panels[j] = {memory + j * tileWidth * depth, tileWidth};
+  for (int64_t k = 0; k < depth; ++k) {
+    const float* row = operand.data + (from + k) * operand.stride + first;
+    if (k + ahead < depth) {
+      for (int64_t i = 0; i < count; i += line) __builtin_prefetch(row + ahead * operand.stride + i);
+    }
+    float* to = memory + k * tileWidth;
+    for (int64_t j = 0; j < whole; ++j, row += tileWidth, to += tileWidth * depth) {
+      for (int64_t i = 0; i < tileWidth; i += width) store(to + i, load(row + i));
+    }
+    if (rest > 0) copyRun(to, row, rest, operand.limit);
+  }
+}
+
 /** Columns, of absolute values. */
 struct AbsoluteColumns {
   static constexpr Layout layout = Layout::columns;

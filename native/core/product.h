@@ -7,7 +7,7 @@
 
 namespace engram::ENGRAM_ISA {
 
-/** Rows m0..m1 and columns n0..n1 of C; at most blockColumns columns. */
+/** Rows m0..m1 and columns n0..n1 of C. The block of the right operand has room for them: see {@link Cut}. */
 struct Rectangle {
   int64_t m0, m1, n0, n1;
   int64_t rows() const { return m1 - m0; }
@@ -19,18 +19,31 @@ static inline int64_t tileRows(int64_t rows) {
   return rows >= 4 * tileHeight ? tileHeight : ceilDivide(rows, ceilDivide(rows, tileHeight));
 }
 
-/** Tiles of rows of a rectangle at most: where unfinished sums wait beside it, and where they wait in C itself. */
-constexpr int64_t mostCarried = 20, mostStored = 64;
+/** Columns of the widest block of the right operand, which has a quarter of the depth then. */
+constexpr int64_t mostColumns = 4 * blockColumns;
+
+/**
+ * Tiles of rows of a rectangle at most: where unfinished sums wait beside it, where finished ones are added to it again
+ * and again, which the second cache is to hold, and where they go to C for good.
+ */
+constexpr int64_t mostCarried = 20, mostAdded = 36, mostStored = 64;
+/** For moments of samples with so many terms. */
+static inline int64_t mostOfMoment(int64_t depth) { return depth > blockDepth ? mostCarried : mostAdded; }
 
 /** Cuts a matrix into rectangles, one per task: all columns of a block, and rows enough to pay for packing them. */
 struct Cut {
-  int64_t rows, columns, tile, height, across, down;
-  /** `others` such products run beside this one. */
-  Cut(int64_t rows, int64_t columns, int64_t others, int64_t mostTiles)
-      : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1), across(ceilDivide(columns, blockColumns)) {
-    const int64_t tiles = ceilDivide(rows, tile);
+  int64_t rows, columns, tile, block, across, height, down;
+  /** For sums of `depth` terms; `others` such products run beside this one. */
+  Cut(int64_t rows, int64_t columns, int64_t depth, int64_t others, int64_t mostTiles)
+      : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1) {
+    // What a shallow product leaves of a block's depth, it may have in columns: whole rows of C, packed for once.
+    const int64_t shallow = larger(depth, blockDepth * blockColumns / mostColumns);
+    const int64_t wide = larger(blockColumns, blockDepth * blockColumns / shallow / tileWidth * tileWidth);
+    across = ceilDivide(columns, wide);
+    block = across ? ceilDivide(ceilDivide(columns, across), tileWidth) * tileWidth : wide;
+    const int64_t tiles = ceilDivide(rows, tile), fitting = mostTiles * blockColumns / larger(block, blockColumns);
     const int64_t threads = threadCount(), beside = larger(1, across * others);
-    const int64_t most = smaller(mostTiles, larger(4, ceilDivide(tiles, ceilDivide(4 * threads, beside))));
+    const int64_t most = smaller(fitting, larger(4, ceilDivide(tiles, ceilDivide(4 * threads, beside))));
     // Of few tasks every thread gets as many, of one height.
     const int64_t tasks = ceilDivide(ceilDivide(tiles, most) * beside, threads) * threads;
     height = tile * larger(1, ceilDivide(tiles, ceilDivide(tasks, beside)));
@@ -38,8 +51,8 @@ struct Cut {
   }
   int64_t count() const { return across * down; }
   Rectangle operator[](int64_t i) const {
-    const int64_t m0 = i / across * height, n0 = i % across * blockColumns;
-    return {m0, smaller(rows, m0 + height), n0, smaller(columns, n0 + blockColumns)};
+    const int64_t m0 = i / across * height, n0 = i % across * block;
+    return {m0, smaller(rows, m0 + height), n0, smaller(columns, n0 + block)};
   }
 };
 
@@ -74,11 +87,8 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
     checkpoint();
     const int64_t count = smaller(blockDepth, depth - k);
     const bool first = k == 0, last = k + count >= depth;
-    Panel panels[blockColumns / tileWidth];
-    for (int64_t n = part.n0, j = 0; n < part.n1; n += tileWidth, ++j) {
-      panels[j] = right.pack(k, count, n, smaller(tileWidth, part.n1 - n), tileWidth,
-                             memory.right + j * tileWidth * blockDepth);
-    }
+    Panel panels[mostColumns / tileWidth];
+    packPanels(right, k, count, part.n0, part.n1, memory.right, panels);
     for (int64_t m = part.m0; m < part.m1; m += tileStep) {
       const int64_t inPanel = (m - part.m0) % packedRows;
       if (inPanel == 0) {

@@ -39,7 +39,7 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-    for (int j = 0; j < Vectors; ++j) __builtin_prefetch(c + i * cStride + j * width, 1);
+    for (int j = 0; j < Vectors; ++j) __builtin_prefetch(c + i * cStride + (j + Vectors) * width, 1);
   }
   for (int64_t k = 0; k < depth; ++k) {
     Vec row[Vectors];
@@ -69,12 +69,15 @@ static void tile(int64_t depth, const float* a, int64_t aStride, const float* b,
       for (int j = 0; j < Vectors; ++j) g[i][j] = add(g[i][j], load(carry + i * tileWidth + j * width));
     }
   }
-#define ENGRAM_FINISH(value)                             \
-  _Pragma("GCC unroll 16") for (int i = 0; i < Rows; ++i) { \
-    _Pragma("GCC unroll 2") for (int j = 0; j < Vectors; ++j) { \
-      float* to = c + i * cStride + j * width;           \
-      store(to, value);                                  \
-    }                                                    \
+  // Else the compiler keeps the rows' addresses since the prefetch, in memory: there are more than registers.
+  float* row = c;
+  __asm__("" : "+r"(row));
+#define ENGRAM_FINISH(value)                                            \
+  _Pragma("GCC unroll 16") for (int i = 0; i < Rows; ++i, row += cStride) { \
+    _Pragma("GCC unroll 2") for (int j = 0; j < Vectors; ++j) {         \
+      float* to = row + j * width;                                      \
+      store(to, value);                                                 \
+    }                                                                   \
   }
   switch (end) {
     case End::store:

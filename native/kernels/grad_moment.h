@@ -54,7 +54,8 @@ static inline void grad_moment(const grad_moment_call& s) {
   const bool planes = byPlanes.suits();
   const int64_t parts = planes ? byPlanes.batchParts(items, work) : batchParts(items, fanIn, fanOut, work);
   const Sums sums(parts > 1 ? parts * fanIn * fanOut : 0);
-  const Cut cut(fanIn, fanOut, parts, mostCarried);
+  const int64_t terms = (plain ? ceilDivide(items, parts) : 1) * imagesOfItem * windows.grid();
+  const Cut cut(fanIn, fanOut, terms, parts, mostOfMoment(terms));
   const End phi = endOf(s.phi);
   const bool overhangs = windows.overhangs();
   const float* limit = s.deltas + images * windows.grid() * fanOut;

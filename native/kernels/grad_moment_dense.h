@@ -13,7 +13,8 @@ static inline void grad_moment_dense(const grad_moment_dense_call& s) {
   const double work = 2.0 * static_cast<double>(s.samples) * static_cast<double>(fanIn * fanOut);
   const int64_t parts = batchParts(s.samples, fanIn, fanOut, work);
   const Sums sums(parts > 1 ? parts * fanIn * fanOut : 0);
-  const Cut cut(fanIn, fanOut, parts, mostCarried);
+  const int64_t terms = ceilDivide(s.samples, parts);
+  const Cut cut(fanIn, fanOut, terms, parts, mostOfMoment(terms));
 
   parallel(parts * cut.count(), work, [&](int64_t task) {
     const int64_t part = task / cut.count();
