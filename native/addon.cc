@@ -2,9 +2,6 @@
 // No state of its own: instruction set and threads belong to the process, whichever worker_thread asks.
 #include <dlfcn.h>
 #include <napi.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <new>
 #include <string>
@@ -106,15 +103,8 @@ Napi::Value setThreads(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/**
- * Tells the C library to keep freed blocks instead of giving them back to the system. Tensors come and go by the
- * megabyte; touching new pages for each of them costs several times what the kernels do.
- */
-Napi::Value keepFreedMemory(const Napi::CallbackInfo& info) {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
-#endif
+Napi::Value keepFreed(const Napi::CallbackInfo& info) {
+  keepFreedMemory();
   return info.Env().Undefined();
 }
 
@@ -153,7 +143,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setInstructionSet", Napi::Function::New(env, setInstructionSet, "setInstructionSet"));
   exports.Set("threads", Napi::Function::New(env, getThreads, "threads"));
   exports.Set("setThreads", Napi::Function::New(env, setThreads, "setThreads"));
-  exports.Set("keepFreedMemory", Napi::Function::New(env, keepFreedMemory, "keepFreedMemory"));
+  exports.Set("keepFreedMemory", Napi::Function::New(env, keepFreed, "keepFreedMemory"));
   return exports;
 }
 

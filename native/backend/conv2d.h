@@ -52,10 +52,10 @@ static void convolve(const Call& s, const Windows& windows, const Finish& finish
     }
     const Workspace memory;
     if (rows) {
-      multiplyColumns<Term::product>(Rows{windows.images, depth, windows.limit}, filter, depth, part, cut.tile, to,
+      multiplyRectangle<Term::product>(Rows{windows.images, depth, windows.limit}, filter, depth, part, cut.tile, to,
                                      columns, End::store, memory);
     } else {
-      multiplyColumns<Term::product>(PatchRows(windows), filter, depth, part, cut.tile, to, columns, End::store,
+      multiplyRectangle<Term::product>(PatchRows(windows), filter, depth, part, cut.tile, to, columns, End::store,
                                      memory);
     }
     finish(to, columns, part.rows(), part.n0, part.columns());

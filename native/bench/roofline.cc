@@ -239,6 +239,7 @@ int main(int argumentCount, char** arguments) {
     return 2;
   }
   if (byProcessorTime) setThreadCount(1);
+  keepFreedMemory();  // as the backend does
   const int threads = threadCount();
   const OpenBlas blas(threads);
   std::vector<Contender> contenders{peakContender(peakOf(instructionSet().name), threads), copyContender()};

@@ -11,6 +11,9 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace engram {
 namespace {
@@ -176,15 +179,6 @@ class Pool {
   int started_ = 0, sleeping_ = 0;
 };
 
-constexpr size_t alignment = 64;
-
-float* allocate(int64_t floats) {
-  const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + alignment - 1) / alignment * alignment;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, bytes ? bytes : alignment) != 0) throw std::bad_alloc();
-  return static_cast<float*>(memory);
-}
-
 struct Scratch {
   float* memory = nullptr;
   int64_t floats = 0;
@@ -219,16 +213,24 @@ float* scratch(int64_t floats) {
     std::free(own.memory);
     own.memory = nullptr;
     own.floats = 0;
-    own.memory = allocate(floats);
+    own.memory = anyFloats(floats);
     own.floats = floats;
   }
   return own.memory;
 }
 
+float* anyFloats(int64_t floats) {
+  constexpr size_t alignment = 64;
+  const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + alignment - 1) / alignment * alignment;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, bytes ? bytes : alignment) != 0) throw std::bad_alloc();
+  return static_cast<float*>(memory);
+}
+
 float* zeroedFloats(int64_t floats) {
   constexpr int64_t piece = 1 << 22;
   checkpoint();
-  float* memory = allocate(floats);
+  float* memory = anyFloats(floats);
   try {
     for (int64_t i = 0; i < floats; i += piece) {
       std::memset(memory + i, 0, static_cast<size_t>(floats - i < piece ? floats - i : piece) * sizeof(float));
@@ -241,5 +243,12 @@ float* zeroedFloats(int64_t floats) {
   return memory;
 }
 void freeFloats(float* memory) { std::free(memory); }
+
+void keepFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
+}
 
 }  // namespace engram

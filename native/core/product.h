@@ -1,6 +1,8 @@
 // The matrix product that everything runs on: C (end)= sum over k of left(k, m)·right(k, n), in blocks that fit the
 // caches (Goto and van de Geijn 2008). The operands bring their own packing; the end of the sum is a parameter.
 #pragma once
+#include <type_traits>
+
 #include "pack.h"
 #include "parallel.h"
 #include "tile.h"
@@ -32,7 +34,7 @@ static inline int64_t mostOfMoment(int64_t depth) { return depth > blockDepth ? 
 
 /** Cuts a matrix into rectangles, one per task: all columns of a block, and rows enough to pay for packing them. */
 struct Cut {
-  int64_t rows, columns, tile, block, across, height, down;
+  int64_t rows, columns, tile, tiles, block, across, down;
   /** For sums of `depth` terms; `others` such products run beside this one. */
   Cut(int64_t rows, int64_t columns, int64_t depth, int64_t others, int64_t mostTiles)
       : rows(rows), columns(columns), tile(rows ? tileRows(rows) : 1) {
@@ -41,18 +43,18 @@ struct Cut {
     const int64_t wide = larger(blockColumns, blockDepth * blockColumns / shallow / tileWidth * tileWidth);
     across = ceilDivide(columns, wide);
     block = across ? ceilDivide(ceilDivide(columns, across), tileWidth) * tileWidth : wide;
-    const int64_t tiles = ceilDivide(rows, tile), fitting = mostTiles * blockColumns / larger(block, blockColumns);
+    tiles = ceilDivide(rows, tile);
+    const int64_t fitting = mostTiles * blockColumns / larger(block, blockColumns);
     const int64_t threads = threadCount(), beside = larger(1, across * others);
     const int64_t most = smaller(fitting, larger(4, ceilDivide(tiles, ceilDivide(4 * threads, beside))));
-    // Of few tasks every thread gets as many, of one height.
+    // Of few tasks every thread gets as many, and of one height or nearly.
     const int64_t tasks = ceilDivide(ceilDivide(tiles, most) * beside, threads) * threads;
-    height = tile * larger(1, ceilDivide(tiles, ceilDivide(tasks, beside)));
-    down = ceilDivide(rows, height);
+    down = smaller(tiles, ceilDivide(tasks, beside));
   }
   int64_t count() const { return across * down; }
   Rectangle operator[](int64_t i) const {
-    const int64_t m0 = i / across * height, n0 = i % across * block;
-    return {m0, smaller(rows, m0 + height), n0, smaller(columns, n0 + block)};
+    const int64_t y = i / across, n0 = i % across * block;
+    return {tiles * y / down * tile, smaller(rows, tiles * (y + 1) / down * tile), n0, smaller(columns, n0 + block)};
   }
 };
 
@@ -75,12 +77,18 @@ struct Workspace {
   }
 };
 
+/** Rows of the left operand that are packed in one go. */
+template <class Left>
+static int64_t rowsAtOnce(int64_t tile) {
+  return Left::layout == Layout::columns ? tile * tilesAtOnce : tile;
+}
+
 /** One rectangle of C, whose first element is *c. */
 template <Term term, class Left, class Right>
 static void multiply(const Left& left, const Right& right, int64_t depth, const Rectangle& part, int64_t tileStep,
                      float* c, int64_t cStride, End end, const Workspace& memory) {
   constexpr bool columnsPacked = Left::layout == Layout::columns;
-  const int64_t packedRows = columnsPacked ? tileStep * tilesAtOnce : tileStep;
+  const int64_t packedRows = rowsAtOnce<Left>(tileStep);
   const bool linear = end == End::store || end == End::add;
   int64_t k = 0;
   do {
@@ -89,15 +97,15 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
     const bool first = k == 0, last = k + count >= depth;
     Panel panels[mostColumns / tileWidth];
     packPanels(right, k, count, part.n0, part.n1, memory.right, panels);
+    Panel packed{};
     for (int64_t m = part.m0; m < part.m1; m += tileStep) {
       const int64_t inPanel = (m - part.m0) % packedRows;
       if (inPanel == 0) {
         const int64_t rows = smaller(packedRows, part.m1 - m);
-        left.pack(k, count, m, rows, rows, memory.left);
+        packed = left.pack(k, count, m, rows, rows, memory.left);
       }
       const int64_t rows = smaller(tileStep, part.m1 - m);
-      const int64_t aStride = smaller(packedRows, part.m1 - (m - inPanel));
-      const float* a = memory.left + inPanel * (columnsPacked ? 1 : rowStride);
+      const float* a = packed.data + inPanel * (columnsPacked ? 1 : rowStride);
       for (int64_t n = part.n0, j = 0; n < part.n1; n += tileWidth, ++j) {
         const int64_t columns = smaller(tileWidth, part.n1 - n);
         const Tile run = tileOf<term, Left::layout>(rows, columns);
@@ -108,11 +116,11 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
         const float* before = linear || first ? nullptr : carry;
         const End ending = linear && !first ? End::add : end;
         if (!linear && !last) {
-          run(count, a, aStride, b.data, b.stride, nullptr, carry, tileWidth, first ? End::store : End::add);
+          run(count, a, packed.stride, b.data, b.stride, nullptr, carry, tileWidth, first ? End::store : End::add);
         } else if (columns == tileWidth || columns == width) {
-          run(count, a, aStride, b.data, b.stride, before, to, cStride, ending);
+          run(count, a, packed.stride, b.data, b.stride, before, to, cStride, ending);
         } else {
-          run(count, a, aStride, b.data, b.stride, before, memory.edge, tileWidth, End::store);
+          run(count, a, packed.stride, b.data, b.stride, before, memory.edge, tileWidth, End::store);
           finishEdge(memory.edge, rows, columns, to, cStride, ending);
         }
       }
@@ -121,15 +129,17 @@ static void multiply(const Left& left, const Right& right, int64_t depth, const 
   } while (k < depth);
 }
 
-/** The same for plain columns on the right, which a single tile of rows reads where they lie. */
-template <Term term, class Left>
-static void multiplyColumns(const Left& left, const Columns& right, int64_t depth, const Rectangle& part,
-                            int64_t tileStep, float* c, int64_t cStride, End end, const Workspace& memory) {
-  if (part.rows() <= 4 * tileStep) {
-    multiply<term>(left, UnpackedColumns{right}, depth, part, tileStep, c, cStride, end, memory);
-  } else {
-    multiply<term>(left, right, depth, part, tileStep, c, cStride, end, memory);
+/** The same; plain columns on the right of a few tiles of rows are read where they lie. */
+template <Term term, class Left, class Right>
+static void multiplyRectangle(const Left& left, const Right& right, int64_t depth, const Rectangle& part,
+                              int64_t tileStep, float* c, int64_t cStride, End end, const Workspace& memory) {
+  if constexpr (std::is_same_v<Right, Columns>) {
+    if (part.rows() <= 4 * tileStep) {
+      multiply<term>(left, UnpackedColumns{right}, depth, part, tileStep, c, cStride, end, memory);
+      return;
+    }
   }
+  multiply<term>(left, right, depth, part, tileStep, c, cStride, end, memory);
 }
 
 }  // namespace engram::ENGRAM_ISA

@@ -80,10 +80,10 @@ static inline void grad_moment(const grad_moment_call& s) {
       } else if (planes) {
         byPlanes.add(firstImage, itemImages, phi, moment, memory.rest);
       } else if (rows) {
-        multiplyColumns<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth,
+        multiplyRectangle<Term::product>(Columns{s.activations + start * fanIn, fanIn, windows.limit}, deltas, depth,
                                        rectangle, cut.tile, to, fanOut, phi, memory);
       } else {
-        multiplyColumns<Term::product>(PatchColumns{windows, start}, deltas, depth, rectangle, cut.tile, to, fanOut,
+        multiplyRectangle<Term::product>(PatchColumns{windows, start}, deltas, depth, rectangle, cut.tile, to, fanOut,
                                        phi, memory);
       }
     }

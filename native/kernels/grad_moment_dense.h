@@ -30,9 +30,9 @@ static inline void grad_moment_dense(const grad_moment_dense_call& s) {
                               cut.tile, to, fanOut, End::add, memory);
     } else if (s.phi == grad_moment_dense_phi::square) {
       // (A·D)², not A²·D²: the squares alone may overflow or vanish where their product does not.
-      multiplyColumns<Term::square>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
+      multiplyRectangle<Term::square>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
     } else {
-      multiplyColumns<Term::product>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
+      multiplyRectangle<Term::product>(left, right, depth, rectangle, cut.tile, to, fanOut, End::add, memory);
     }
   });
   if (parts > 1) addParts(s.moment, sums.memory, parts, fanIn * fanOut);

@@ -271,6 +271,9 @@ int main() {
         testMatmul(set, 30, 300, size, transposed & 1, transposed & 2);
       }
     }
+    for (int transposed = 0; transposed < 4; ++transposed) {
+      testMatmul(set, 970, 261, 530, transposed & 1, transposed & 2);  // packed once for all tasks
+    }
     std::printf("%s: %s\n", set.name, failures == before ? "passed" : "failed");
   }
   return failures == 0 ? 0 : 1;
