@@ -16,8 +16,12 @@ static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/** Below this many operations a call stays on its thread: waking another one costs as much. */
-constexpr double smallWork = 1 << 21;
+/**
+ * Below this many operations, some 25 microseconds, a call stays on its thread. Measured on two cores, pools, products,
+ * depthwise convolutions and exp of so many: two threads take 0.6 to 0.8 of one's time while helpers still watch for the
+ * next call, and 1.2 to 1.4 once they sleep. At a quarter nothing is won, at four times always.
+ */
+constexpr double smallWork = 1 << 20;
 
 /** Operations that are taken at once: of many small tasks one by one, taking them would be most of the work. */
 constexpr double groupWork = smallWork / 8;
