@@ -14,6 +14,9 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace engram {
 namespace {
@@ -220,10 +223,15 @@ float* scratch(int64_t floats) {
 }
 
 float* anyFloats(int64_t floats) {
-  constexpr size_t alignment = 64;
-  const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + alignment - 1) / alignment * alignment;
+  constexpr size_t line = 64, page = 2 << 20;
+  const size_t wanted = static_cast<size_t>(floats) * sizeof(float), alignment = wanted >= page / 2 ? page : line;
+  const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, bytes ? bytes : alignment) != 0) throw std::bad_alloc();
+#ifdef __linux__
+  // Small pages lie anywhere: by chance many panels share the same few sets of a cache, and products take a third longer.
+  if (alignment == page) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   return static_cast<float*>(memory);
 }
 
