@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "async.h"
 #include "core/instruction_set.h"
+#include "core/memory.h"
 #include "core/pool.h"
 
 namespace engram {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "../core/instruction_set.h"
+#include "../core/memory.h"
 #include "../core/pool.h"
 #include "../test/check.h"
 #include "peak.h"

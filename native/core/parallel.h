@@ -1,6 +1,7 @@
 // Loops over tasks. In the namespace of the instruction set, like all that an instruction set's file instantiates:
 // the linker must never replace the scalar copy of a function by one that needs AVX-512.
 #pragma once
+#include "memory.h"
 #include "pool.h"
 
 /** Before a loop whose arrays do not overlap (the edge has seen to it): without it some are not vectorised. */

@@ -6,16 +6,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #ifdef __linux__
-#include <sys/mman.h>
+#include <sched.h>
 #endif
 
 namespace engram {
@@ -24,11 +20,32 @@ namespace {
 /** What stops the calls of this thread, if anything can: set by {@link Cancellable}. */
 thread_local const std::atomic<bool>* stopOfThread = nullptr;
 
+#ifdef __linux__
+int processor() { return sched_getcpu(); }
+
+/**
+ * Moves this thread elsewhere if it is on processor `other`. The system may wake a helper on the caller's, where both
+ * stay for tens of milliseconds while another idles.
+ */
+void keepOff(int other) {
+  if (other < 0 || sched_getcpu() != other) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(other, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int processor() { return -1; }
+void keepOff(int) {}
+#endif
+
 struct Job {
   void (*task)(void*, int64_t);
   void* context;
   int64_t tasks;
   const std::atomic<bool>* const stop = stopOfThread;
+  const int caller = processor();
   std::atomic<int64_t> next{0};
   std::atomic<bool> outOfMemory{false}, cancelled{false};
   int wanted = 0;                // helpers; guarded by the pool
@@ -166,6 +183,7 @@ class Pool {
       --job->wanted;
       ++job->working;
       lock.unlock();
+      keepOff(job->caller);
       job->work(job->background() ? &urgent_ : nullptr);
       lock.lock();
       ++job->wanted;  // whoever leaves before the end may come back
@@ -181,13 +199,6 @@ class Pool {
   Job *foreground_ = nullptr, *background_ = nullptr;  // the one caller of each kind whose job the helpers share
   int started_ = 0, sleeping_ = 0;
 };
-
-struct Scratch {
-  float* memory = nullptr;
-  int64_t floats = 0;
-  ~Scratch() { std::free(memory); }
-};
-thread_local Scratch own;
 
 }  // namespace
 
@@ -210,53 +221,5 @@ void checkpoint() {
 
 Cancellable::Cancellable(const std::atomic<bool>& flag) { stopOfThread = &flag; }
 Cancellable::~Cancellable() { stopOfThread = nullptr; }
-
-float* scratch(int64_t floats) {
-  if (floats > own.floats) {
-    std::free(own.memory);
-    own.memory = nullptr;
-    own.floats = 0;
-    own.memory = anyFloats(floats);
-    own.floats = floats;
-  }
-  return own.memory;
-}
-
-float* anyFloats(int64_t floats) {
-  constexpr size_t line = 64, page = 2 << 20;
-  const size_t wanted = static_cast<size_t>(floats) * sizeof(float), alignment = wanted >= page / 2 ? page : line;
-  const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, bytes ? bytes : alignment) != 0) throw std::bad_alloc();
-#ifdef __linux__
-  // Small pages lie anywhere: by chance many panels share the same few sets of a cache, and products take a third longer.
-  if (alignment == page) madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-  return static_cast<float*>(memory);
-}
-
-float* zeroedFloats(int64_t floats) {
-  constexpr int64_t piece = 1 << 22;
-  checkpoint();
-  float* memory = anyFloats(floats);
-  try {
-    for (int64_t i = 0; i < floats; i += piece) {
-      std::memset(memory + i, 0, static_cast<size_t>(floats - i < piece ? floats - i : piece) * sizeof(float));
-      checkpoint();
-    }
-  } catch (const Cancelled&) {
-    std::free(memory);
-    throw;
-  }
-  return memory;
-}
-void freeFloats(float* memory) { std::free(memory); }
-
-void keepFreedMemory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
-#endif
-}
 
 }  // namespace engram

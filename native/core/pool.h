@@ -1,4 +1,4 @@
-// The thread pool and each thread's packing memory. Portable code: compiled without any instruction-set flag.
+// The thread pool. Portable code: compiled without any instruction-set flag.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -36,19 +36,5 @@ class Cancellable {
   Cancellable(const Cancellable&) = delete;
   Cancellable& operator=(const Cancellable&) = delete;
 };
-
-/** `floats` floats of this thread's own, aligned to 64 bytes, valid until its next call. Grows, never shrinks. */
-float* scratch(int64_t floats);
-
-/** `floats` floats with any contents, or zeroed, aligned to 64 bytes, freed with {@link freeFloats}. */
-float* anyFloats(int64_t floats);
-float* zeroedFloats(int64_t floats);
-void freeFloats(float* memory);
-
-/**
- * Tells the C library to keep freed blocks instead of giving them back to the system. Tensors come and go by the
- * megabyte; touching new pages for each of them costs several times what the kernels do.
- */
-void keepFreedMemory();
 
 }  // namespace engram

@@ -5,16 +5,16 @@
 
 namespace engram::ENGRAM_ISA {
 
-/** All panels of a right operand: block of depth after block, and in it panel after panel. */
+/** All panels of a right operand: block of depth after block, and in it panel after panel. One at a time a thread. */
 class PackedPanels {
  public:
   /** Beyond so many floats a product packs block by block instead. */
-  static constexpr int64_t mostFloats = 1 << 25;
+  static constexpr int64_t mostFloats = 1 << 24;
   static int64_t floats(int64_t depth, int64_t columns) { return depth * ceilDivide(columns, tileWidth) * tileWidth; }
 
   template <class Right>
   PackedPanels(const Right& right, int64_t depth, int64_t columns)
-      : stride(floats(1, columns)), memory(anyFloats(floats(depth, columns))) {
+      : stride(floats(1, columns)), memory(callerScratch(floats(depth, columns))) {
     const int64_t blocks = ceilDivide(depth, blockDepth), groups = ceilDivide(columns, blockColumns);
     const double work = 8.0 * static_cast<double>(depth * columns);
     parallel(blocks * groups, work, [&](int64_t task) {
@@ -23,7 +23,6 @@ class PackedPanels {
       engram::ENGRAM_ISA::packPanels(right, k, count, n, smaller(columns, n + blockColumns), at(k, count, n), panels);
     });
   }
-  ~PackedPanels() { freeFloats(memory); }
   PackedPanels(const PackedPanels&) = delete;
   PackedPanels& operator=(const PackedPanels&) = delete;
 
