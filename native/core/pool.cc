@@ -81,8 +81,7 @@ struct Job {
  * Yields, so that it costs those who have work to do little.
  */
 template <class Condition>
-void watchFor(Condition condition) {
-  constexpr std::chrono::microseconds patience{100};
+void watchFor(std::chrono::microseconds patience, Condition condition) {
   const auto end = std::chrono::steady_clock::now() + patience;
   do {
     for (int i = 0; i < 32; ++i) {
@@ -138,7 +137,8 @@ class Pool {
     const auto finished = [&job] { return job.working == 0; };
     if (finished()) return;
     lock.unlock();
-    watchFor(finished);
+    // Longer than for a next call: a sleeper would be woken on the processor of the helper, and have to share it.
+    watchFor(std::chrono::milliseconds(10), finished);
     lock.lock();
     idle_.wait(lock, finished);
   }
@@ -174,7 +174,7 @@ class Pool {
       if (!job) {
         const int64_t seen = posted_;
         lock.unlock();
-        watchFor([&] { return posted_ != seen; });
+        watchFor(std::chrono::microseconds(100), [&] { return posted_ != seen; });
         lock.lock();
         ++sleeping_;
         wake_.wait(lock, [&] { return (job = wanting()) != nullptr; });
