@@ -3,6 +3,7 @@ import {WebGPUBackend, webgpu_util} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {DeviceHealth} from '../kernels/webgpu-health.js';
+import {registerGradients} from './webgpu-gradients.js';
 
 /** Used where the adapter has them; all are optional. */
 const usefulFeatures = ['timestamp-query', 'subgroups', 'shader-f16', 'bgra8unorm-storage'];
@@ -73,6 +74,7 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 export function registerWebGpu(): void {
   if ('webgpu' in tf.engine().registry) return; // findBackend would start it
   tf.removeBackend('webgpu');
+  registerGradients();
   tf.registerBackend(
     'webgpu',
     async () => {

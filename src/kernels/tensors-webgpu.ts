@@ -11,7 +11,7 @@ import {bufferLength, checkCall, checkTensorType} from './check.js';
 import type {Buffers} from './engine.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
-import {type CommandStream, type GpuMemory, WebGpuEngine} from './webgpu.js';
+import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
 
 interface TensorData {
@@ -32,6 +32,7 @@ export interface WebGpuBackendLike {
   submitQueue(): void;
   uploadToGPU(dataId: object): void;
   makeTensorInfo(shape: number[], dtype: 'float32'): tf.TensorInfo;
+  disposeData(dataId: object): unknown;
 }
 
 /** tfjs' queue of recorded commands, which it submits every 15 dispatches and at every readback. */
@@ -90,7 +91,10 @@ class WebGpuCell implements Cell {
   }
 }
 
-class WebGpuTensorEngine implements TensorEngine {
+/** Kernels of the table that add to a moment. */
+type MomentKernel = {[K in KernelName]: 'moment' extends keyof Buffers<K, unknown> ? K : never}[KernelName];
+
+export class WebGpuTensorEngine implements TensorEngine {
   readonly name = 'webgpu';
   private readonly engine: WebGpuEngine;
 
@@ -141,6 +145,39 @@ class WebGpuTensorEngine implements TensorEngine {
     return Object.fromEntries(made) as unknown as TensorOutputs<K>;
   }
 
+  /**
+   * A kernel that adds, on zeros: a new tensor for a kernel of tfjs', which looks after its memory.
+   *
+   * @param inputs the tensors for the buffers that the kernel reads
+   * @throws EngramError DEVICE
+   */
+  moment<K extends MomentKernel>(
+    kernel: K,
+    params: Params<K>,
+    inputs: Record<string, tf.TensorInfo>,
+    shape: number[],
+  ): tf.TensorInfo {
+    const length = tf.util.sizeFromShape(shape);
+    const result = this.backend.makeTensorInfo(shape, 'float32');
+    if (length === 0) {
+      this.backend.tensorMap.get(result.dataId).values = new Float32Array(0);
+      return result;
+    }
+    try {
+      const memory: Record<string, GpuMemory> = {moment: this.rangeOf(result, length)};
+      for (const [name, input] of Object.entries(inputs)) {
+        const size = tf.util.sizeFromShape(input.shape);
+        memory[name] = size === 0 ? null : this.rangeOf(input, size);
+      }
+      this.engine.clear(memory.moment as GpuRange);
+      this.engine.run(kernel, params, memory as Buffers<K, GpuMemory>);
+    } catch (error) {
+      this.backend.disposeData(result.dataId);
+      throw error;
+    }
+    return result;
+  }
+
   /** Length of an input, or an error; nothing is uploaded yet. */
   private check(kernel: string, name: string, spec: BufferSpec, input: tf.Tensor | Cell | null): number {
     if (input === null) return 0;
@@ -163,7 +200,10 @@ class WebGpuTensorEngine implements TensorEngine {
   private memoryOf(input: tf.Tensor | Cell | null, length: number): GpuMemory {
     if (input === null || length === 0) return null;
     if (input instanceof WebGpuCell) return input.memory;
-    const {dataId} = input as tf.Tensor;
+    return this.rangeOf(input as tf.Tensor, length);
+  }
+
+  private rangeOf({dataId}: tf.TensorInfo, length: number): GpuRange {
     const data = this.backend.tensorMap.get(dataId);
     this.backend.uploadToGPU(dataId); // small tensors may still be on the CPU
     // tfjs gives a buffer to the next tensor as soon as this one is disposed, unless the queue owns it.
@@ -186,6 +226,14 @@ function disposedError(what: string): EngramError {
   });
 }
 
-export function webGpuTensorEngine(backend: WebGpuBackendLike): TensorEngine {
-  return new WebGpuTensorEngine(backend);
+const engines = new WeakMap<WebGpuBackendLike, WebGpuTensorEngine>();
+
+/** The engine of a backend, one for all who ask: they share its pipelines. */
+export function webGpuTensorEngine(backend: WebGpuBackendLike): WebGpuTensorEngine {
+  let engine = engines.get(backend);
+  if (!engine) {
+    engine = new WebGpuTensorEngine(backend);
+    engines.set(backend, engine);
+  }
+  return engine;
 }

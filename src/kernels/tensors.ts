@@ -4,17 +4,16 @@ import type {TensorEngine} from './tensor-engine.js';
 import {type HostBackend, HostTensorEngine} from './tensors-host.js';
 import {type WebGpuBackendLike, webGpuTensorEngine} from './tensors-webgpu.js';
 
-const engines = new WeakMap<object, TensorEngine>();
+const hostEngines = new WeakMap<object, HostTensorEngine>();
 
 /** The engine for tensors of the current TensorFlow.js backend. Engines are kept one per backend instance. */
 export function tensorEngine(): TensorEngine {
   const backend = tf.backend();
-  const known = engines.get(backend);
-  if (known) return known;
-  const engine =
-    tf.getBackend() === 'webgpu'
-      ? webGpuTensorEngine(backend as unknown as WebGpuBackendLike)
-      : new HostTensorEngine(backend as unknown as HostBackend);
-  engines.set(backend, engine);
+  if (tf.getBackend() === 'webgpu') return webGpuTensorEngine(backend as unknown as WebGpuBackendLike);
+  let engine = hostEngines.get(backend);
+  if (!engine) {
+    engine = new HostTensorEngine(backend as unknown as HostBackend);
+    hostEngines.set(backend, engine);
+  }
   return engine;
 }

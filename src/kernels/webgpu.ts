@@ -139,6 +139,12 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     return buffer;
   }
 
+  /** Zeroes a buffer, in order with the kernels around it. */
+  clear({buffer, length}: GpuRange): void {
+    this.health.check();
+    if (length > 0) this.stream.encoder().clearBuffer(buffer, 0, 4 * length);
+  }
+
   /**
    * Copies the first `length` elements of a buffer to the host, after everything encoded so far.
    *

@@ -1,6 +1,7 @@
 /** Conv2D, FusedConv2D and both gradients of a convolution on the addon; what is not float32 stays with cpu. */
 import * as tf from '@tensorflow/tfjs-core';
 import {flatDepth} from '../../kernels/table.js';
+import {planeOf} from '../windows.js';
 import {
   convolveChannelsFirst,
   filterGradientChannelsFirst,
@@ -25,7 +26,6 @@ import {
   sharing,
   valuesOf,
 } from './tensors.js';
-import {planeOf} from './windows.js';
 
 type Shape4 = [number, number, number, number];
 

@@ -1,7 +1,7 @@
 /** Convolution of NDHWC volumes and its gradients. */
 import * as tf from '@tensorflow/tfjs-core';
+import {depthOf, planeOf} from '../windows.js';
 import {type Call, kernel, moment, type NativeKernel, result, runCpuKernel, runKernel, valuesOf} from './tensors.js';
-import {depthOf, planeOf} from './windows.js';
 
 type Shape5 = [number, number, number, number, number];
 

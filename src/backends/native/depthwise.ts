@@ -1,5 +1,6 @@
 /** Depthwise convolution of NHWC images, fused or not, and its gradients. */
 import * as tf from '@tensorflow/tfjs-core';
+import {planeOf} from '../windows.js';
 import type {ConvolutionAttributes} from './conv2d.js';
 import {
   type Call,
@@ -15,7 +16,6 @@ import {
   runCpuKernel,
   valuesOf,
 } from './tensors.js';
-import {planeOf} from './windows.js';
 
 type Attributes = Omit<ConvolutionAttributes, 'dataFormat'>;
 type Shape4 = [number, number, number, number];

@@ -1,8 +1,8 @@
 /** Maximum and mean over windows of images and volumes, and their gradients. */
 import * as tf from '@tensorflow/tfjs-core';
 import {flatDepth} from '../../kernels/table.js';
+import {depthOf, planeOf} from '../windows.js';
 import {type Call, kernel, type NativeKernel, result, runCpuKernel, sharing, valuesOf} from './tensors.js';
-import {depthOf, planeOf} from './windows.js';
 
 interface PoolAttributes {
   filterSize: number[] | number;

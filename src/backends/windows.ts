@@ -1,4 +1,4 @@
-/** The windows of convolutions and poolings as the addon's rows name them, read off what TensorFlow.js works out. */
+/** The windows of convolutions and poolings as the rows of the tables name them, read off what TensorFlow.js works out. */
 
 /** What `computeConv2DInfo`, `computeConv3DInfo` and their like for pooling agree in. */
 interface PlaneInfo {
