@@ -14,8 +14,8 @@ using namespace engram;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using Target = void (*)(const InstructionSet&, Bytes&);
-  static constexpr Target targets[] = {fuzzMatmul, fuzzConvolution, fuzzGradMoment, fuzzDepthwise,
-                                       fuzzPooling, fuzzCopy,       fuzzBroadcast,  fuzzReduce};
+  static constexpr Target targets[] = {fuzzMatmul, fuzzConvolution, fuzzVolumes, fuzzGradMoment, fuzzDepthwise,
+                                       fuzzPooling, fuzzCopy,        fuzzBroadcast, fuzzReduce};
   constexpr int64_t targetCount = sizeof targets / sizeof targets[0];
   int64_t sets = 0;
   while (usableSets()[sets]) ++sets;

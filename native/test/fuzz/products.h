@@ -93,6 +93,48 @@ inline void fuzzConvolution(const InstructionSet& set, Bytes& bytes) {
   checkNear(gradient, backward, tolerance(out * taps * q), "conv2d_input");
 }
 
+/** Pads may be below zero, as tfjs' for volumes may. */
+inline void fuzzVolumes(const InstructionSet& set, Bytes& bytes) {
+  const int64_t samples = bytes.pick(0, 2), c = bytes.pick(0, 20), q = bytes.pick(0, 20);
+  const Axis z = bytes.axis(0, -2), y = bytes.axis(0, -2), x = bytes.axis(0, -2);
+  const int64_t in = samples * z.in * y.in * x.in, out = samples * z.out * y.out * x.out;
+  const int64_t taps = z.filter * y.filter * x.filter;
+  if (out * taps * std::max<int64_t>(1, c * q) > mostWork) return;
+  conv3d_call s{};
+  setPlane(s, samples, y, x);
+  setDepth(s, z);
+  s.inChannels = c;
+  s.outChannels = q;
+  const Floats volumes = bytes.floats(in * c), filter = bytes.floats(taps * c * q), deltas = bytes.floats(out * q);
+  Doubles forward = zeros(out * q), backward = zeros(in * c);
+  forMeetings(s, z, samples, [&](int64_t pixel, int64_t o, int64_t tap) {
+    for (int64_t i = 0; i < c; ++i) {
+      for (int64_t j = 0; j < q; ++j) {
+        const double weight = filter[(tap * c + i) * q + j];
+        forward[o * q + j] += volumes[pixel * c + i] * weight;
+        backward[pixel * c + i] += deltas[o * q + j] * weight;
+      }
+    }
+  });
+  Floats results = unwritten(forward), gradient = unwritten(backward);
+  s.volumes = volumes.data();
+  s.filter = filter.data();
+  s.results = results.data();
+  set.conv3d(s);
+  checkNear(results, forward, tolerance(taps * c), "conv3d");
+  if (z.stride == 0 || y.stride == 0 || x.stride == 0) return;  // the edge refuses it
+  conv3d_input_call t{};
+  setPlane(t, samples, y, x);
+  setDepth(t, z);
+  t.inChannels = c;
+  t.outChannels = q;
+  t.deltas = deltas.data();
+  t.filter = filter.data();
+  t.gradient = gradient.data();
+  set.conv3d_input(t);
+  checkNear(gradient, backward, tolerance(out * taps * q), "conv3d_input");
+}
+
 inline void fuzzGradMoment(const InstructionSet& set, Bytes& bytes) {
   grad_moment_call s{};
   const int64_t samples = bytes.pick(0, 4), uses = bytes.pick(1, 2), c = bytes.pick(0, 40), q = bytes.pick(0, 40);
