@@ -25,8 +25,8 @@ static inline void addPatches(const conv3d_input_call& s) {
   const TransposedRows filter{s.filter, depth};
   parallel(s.samples, work, [&](int64_t sample) {
     const Workspace memory(together * patch + patch * static_cast<int64_t>(sizeof(Piece) / sizeof(float)));
-    float* columns = memory.rest;
-    Piece* pieces = reinterpret_cast<Piece*>(columns + together * patch);
+    Piece* pieces = reinterpret_cast<Piece*>(memory.rest);  // first: they want their alignment
+    float* columns = memory.rest + patch * static_cast<int64_t>(sizeof(Piece) / sizeof(float));
     const int64_t n = cutPatch(windows, 0, patch, pieces);
     for (int64_t i = 0; i < image; ++i) s.gradient[sample * image + i] = 0;
     Walk at(windows, sample * positions);

@@ -28,6 +28,8 @@ struct Axis {
   }
   /** Whether all taps of window i lie inside the image. */
   bool covers(int64_t i) const { return within(i * stride + lowest, room); }
+  /** Whether every tap lies behind the one before it. */
+  bool ascends() const { return taps.count < 2 || taps.step > 0; }
   /** Whether window i is pixel i. */
   bool isIdentity() const {
     return taps.count == 1 && taps.first == 0 && grid == size && (size == 1 || stride == 1);
@@ -127,9 +129,9 @@ static inline int64_t cutPatch(const Windows& w, int64_t p0, int64_t count, Piec
 /** Copies the pieces of the patch at a position, one after another; absent elements become 0. */
 static inline void gather(const Windows& w, const Walk& at, const Piece* pieces, int64_t n, float* to) {
   if (at.rowCovered && w.x.covers(at.x)) {
-    // Offsets ascend: if the last piece may be read in whole vectors, so may all.
+    // Offsets ascend, but for a dilation of 0: if the last piece may be read in whole vectors, so may all.
     const float* last = w.images + (at.start + (n > 0 ? pieces[n - 1].offset : 0));
-    const bool inVectors = n > 0 && w.limit - last >= pieces[n - 1].length + width;
+    const bool inVectors = n > 0 && w.z.ascends() && w.y.ascends() && w.x.ascends() && w.limit - last >= pieces[n - 1].length + width;
     for (int64_t i = 0; i < n; ++i) {
       const float* from = w.images + (at.start + pieces[i].offset);
       if (inVectors) {
