@@ -71,7 +71,8 @@ static inline void conv3d_input(const conv3d_input_call& s) {
   const Costs costs(s);
   const Remainder all(s, 0, 0, 0);
   const PlaneConvolution byPlanes(all.windows, s.inChannels);
-  if (s.strideDepth * s.strideHeight * s.strideWidth == 1 && byPlanes.suits() && costs.planes()) {
+  const bool dense = s.strideDepth == 1 && s.strideHeight == 1 && s.strideWidth == 1;
+  if (dense && byPlanes.suits() && costs.planes()) {
     return byPlanes.run(all.filter, s.samples, s.gradient, [](float*, int64_t) {});
   }
   if (costs.patches()) return addPatches(s);
