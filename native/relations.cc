@@ -1,3 +1,4 @@
+// Relations between parameters of a row, by name; where a row has them is looked up once for all calls.
 #include "relations.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Blocks of the C library's, aligned to the vectors; each thread keeps two of them, for packing.
 #include "memory.h"
 
 #include <cstdlib>

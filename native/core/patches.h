@@ -131,7 +131,8 @@ static inline void gather(const Windows& w, const Walk& at, const Piece* pieces,
   if (at.rowCovered && w.x.covers(at.x)) {
     // Offsets ascend, but for a dilation of 0: if the last piece may be read in whole vectors, so may all.
     const float* last = w.images + (at.start + (n > 0 ? pieces[n - 1].offset : 0));
-    const bool inVectors = n > 0 && w.z.ascends() && w.y.ascends() && w.x.ascends() && w.limit - last >= pieces[n - 1].length + width;
+    const bool ascending = w.z.ascends() && w.y.ascends() && w.x.ascends();
+    const bool inVectors = n > 0 && ascending && w.limit - last >= pieces[n - 1].length + width;
     for (int64_t i = 0; i < n; ++i) {
       const float* from = w.images + (at.start + pieces[i].offset);
       if (inVectors) {

@@ -18,7 +18,8 @@ class PackedPanels {
     const int64_t blocks = ceilDivide(depth, blockDepth), groups = ceilDivide(columns, blockColumns);
     const double work = 8.0 * static_cast<double>(depth * columns);
     parallel(blocks * groups, work, [&](int64_t task) {
-      const int64_t k = task / groups * blockDepth, n = task % groups * blockColumns, count = smaller(blockDepth, depth - k);
+      const int64_t k = task / groups * blockDepth, n = task % groups * blockColumns;
+      const int64_t count = smaller(blockDepth, depth - k);
       Panel panels[blockColumns / tileWidth];
       engram::ENGRAM_ISA::packPanels(right, k, count, n, smaller(columns, n + blockColumns), at(k, count, n), panels);
     });

@@ -17,17 +17,6 @@ static inline Vec zero() { return vdupq_n_f32(0); }
 static inline Vec set(float x) { return vdupq_n_f32(x); }
 static inline Vec load(const float* p) { return vld1q_f32(p); }
 static inline void store(float* p, Vec x) { vst1q_f32(p, x); }
-/** The first n floats, and zeros in the other lanes; 0 <= n <= width. */
-static inline Vec loadFirst(const float* p, int64_t n) {
-  float lanes[width] = {};
-  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
-  return load(lanes);
-}
-static inline void storeFirst(float* p, Vec x, int64_t n) {
-  float lanes[width];
-  store(lanes, x);
-  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
-}
 static inline Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
 static inline Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
 static inline Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
@@ -44,3 +33,5 @@ static inline void transpose4(float* to, int64_t stride, const float* row0, cons
 }
 
 }  // namespace engram::neon
+
+#include "first_lanes.h"

@@ -22,17 +22,6 @@ static inline Vec load(const float* p) {
   return x;
 }
 static inline void store(float* p, Vec x) { std::memcpy(p, &x, sizeof x); }
-/** The first n floats, and zeros in the other lanes; 0 <= n <= width. */
-static inline Vec loadFirst(const float* p, int64_t n) {
-  float lanes[width] = {};
-  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
-  return load(lanes);
-}
-static inline void storeFirst(float* p, Vec x, int64_t n) {
-  float lanes[width];
-  store(lanes, x);
-  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
-}
 static inline Vec add(Vec a, Vec b) { return a + b; }
 static inline Vec mul(Vec a, Vec b) { return a * b; }
 static inline Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
@@ -51,3 +40,5 @@ static inline void transpose4(float* to, int64_t stride, const float* row0, cons
 }
 
 }  // namespace engram::scalar
+
+#include "first_lanes.h"
