@@ -99,15 +99,7 @@ void testConvolutions(const InstructionSet& set, const Shape& shape, float oddWe
   w[0] *= oddWeight;
   const Floats delta = randomFloats(static_cast<size_t>(grid * q));
   std::vector<double> forward(static_cast<size_t>(grid * q)), backward(x.size());
-  forMeetings(s, flat, s.samples, [&](int64_t pixel, int64_t o, int64_t tap) {
-    for (int64_t i = 0; i < c; ++i) {
-      for (int64_t j = 0; j < q; ++j) {
-        const double weight = w[(tap * c + i) * q + j];
-        forward[o * q + j] += x[pixel * c + i] * weight;
-        backward[pixel * c + i] += delta[o * q + j] * weight;
-      }
-    }
-  });
+  addConvolution(s, flat, s.samples, c, q, x, w, delta, &forward, &backward);
   for (size_t i = 0; i < forward.size(); ++i) {
     forward[i] += bias[i % q];
     if (forward[i] < 0) forward[i] *= 0.5;

@@ -46,3 +46,18 @@ void forMeetings(const Call& s, const Axis& d, int64_t images, Body body) {
     }
   }
 }
+
+/** Sums of a convolution, forwards and back to its images, added by plain loops. */
+template <class Call, class Values, class Sums>
+void addConvolution(const Call& s, const Axis& depth, int64_t images, int64_t c, int64_t q, const Values& pixels,
+                    const Values& filter, const Values& deltas, Sums* forward, Sums* backward) {
+  forMeetings(s, depth, images, [&](int64_t pixel, int64_t o, int64_t tap) {
+    for (int64_t i = 0; i < c; ++i) {
+      for (int64_t j = 0; j < q; ++j) {
+        const double weight = filter[(tap * c + i) * q + j];
+        (*forward)[o * q + j] += pixels[pixel * c + i] * weight;
+        (*backward)[pixel * c + i] += deltas[o * q + j] * weight;
+      }
+    }
+  });
+}

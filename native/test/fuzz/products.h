@@ -60,15 +60,7 @@ inline void fuzzConvolution(const InstructionSet& set, Bytes& bytes) {
   const Floats images = bytes.floats(in * c), filter = bytes.floats(taps * c * q), bias = bytes.floats(s.biased * q);
   const Floats deltas = bytes.floats(out * q);
   Doubles forward = zeros(out * q), backward = zeros(in * c);
-  forMeetings(s, flat, samples, [&](int64_t pixel, int64_t o, int64_t tap) {
-    for (int64_t i = 0; i < c; ++i) {
-      for (int64_t j = 0; j < q; ++j) {
-        const double weight = filter[(tap * c + i) * q + j];
-        forward[o * q + j] += images[pixel * c + i] * weight;
-        backward[pixel * c + i] += deltas[o * q + j] * weight;
-      }
-    }
-  });
+  addConvolution(s, flat, samples, c, q, images, filter, deltas, &forward, &backward);
   for (size_t i = 0; i < forward.size(); ++i) {
     if (s.biased) forward[i] += bias[i % q];
     if (s.activation == conv2d_activation::leakyrelu && forward[i] < 0) forward[i] *= s.alpha;
@@ -107,15 +99,7 @@ inline void fuzzVolumes(const InstructionSet& set, Bytes& bytes) {
   s.outChannels = q;
   const Floats volumes = bytes.floats(in * c), filter = bytes.floats(taps * c * q), deltas = bytes.floats(out * q);
   Doubles forward = zeros(out * q), backward = zeros(in * c);
-  forMeetings(s, z, samples, [&](int64_t pixel, int64_t o, int64_t tap) {
-    for (int64_t i = 0; i < c; ++i) {
-      for (int64_t j = 0; j < q; ++j) {
-        const double weight = filter[(tap * c + i) * q + j];
-        forward[o * q + j] += volumes[pixel * c + i] * weight;
-        backward[pixel * c + i] += deltas[o * q + j] * weight;
-      }
-    }
-  });
+  addConvolution(s, z, samples, c, q, volumes, filter, deltas, &forward, &backward);
   Floats results = unwritten(forward), gradient = unwritten(backward);
   s.volumes = volumes.data();
   s.filter = filter.data();
