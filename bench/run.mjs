@@ -8,11 +8,12 @@ import {clientsBench} from './clients.mjs';
 import {consolidation} from './consolidation.mjs';
 import {kernels} from './kernels.mjs';
 import {machine} from './measure.mjs';
+import {overhead} from './overhead.mjs';
 import {peak} from './peak.mjs';
 import {peers} from './peers/run.mjs';
 import {training} from './training.mjs';
 
-const parts = {peak, kernels, backend, consolidation, training, peers, clients: clientsBench};
+const parts = {peak, kernels, backend, consolidation, training, overhead, peers, clients: clientsBench};
 
 /**
  * @param names parts to run; none means all

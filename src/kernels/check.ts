@@ -1,7 +1,17 @@
 /** Argument checks and derived sizes, all read off a kernel's row. The addon has its own, generated from the same rows. */
 import {EngramError} from '../errors.js';
 import type {Buffers, HostInput} from './engine.js';
-import {type BufferSpec, type KernelName, type KernelSpec, kernelNames, type Params, row, table} from './table.js';
+import {
+  type BufferSpec,
+  buffersOf,
+  type KernelName,
+  type KernelSpec,
+  kernelNames,
+  type Params,
+  paramsOf,
+  row,
+  table,
+} from './table.js';
 
 /** A parameter as the number that travels to a kernel: choices become their index. */
 export function paramValue(spec: KernelSpec, name: string, value: unknown): number {
@@ -44,7 +54,9 @@ export function packParams(kernel: KernelName, ...parts: ParamParts): Float64Arr
 
 /** Length in elements of one buffer of a call. */
 export function bufferLength(buffer: BufferSpec, params: object): number {
-  return buffer.length.reduce((product, name) => product * (params as Record<string, number>)[name], 1);
+  let product = 1;
+  for (const name of buffer.length) product *= (params as Record<string, number>)[name];
+  return product;
 }
 
 /**
@@ -54,8 +66,7 @@ export function bufferLength(buffer: BufferSpec, params: object): number {
  * @throws EngramError ARGUMENT for a parameter, SHAPE for a length
  */
 export function checkCall<K extends KernelName>(kernel: K, params: Params<K>, lengths: Record<string, number>): void {
-  const spec = row(kernel);
-  for (const [name, param] of Object.entries(spec.params)) {
+  for (const [name, param] of paramsOf(kernel)) {
     const value = (params as Record<string, unknown>)[name];
     const fits =
       param.kind === 'choice'
@@ -77,7 +88,7 @@ export function checkCall<K extends KernelName>(kernel: K, params: Params<K>, le
       });
     }
   }
-  for (const [name, buffer] of Object.entries(spec.buffers)) {
+  for (const [name, buffer] of buffersOf(kernel)) {
     const length = bufferLength(buffer, params);
     if (lengths[name] !== length) {
       throw new EngramError('SHAPE', {
@@ -115,7 +126,7 @@ export function checkNames(kernel: unknown, params: unknown, buffers: unknown): 
 export function checkArrays<K extends KernelName>(kernel: K, params: Params<K>, arrays: Buffers<K, HostInput>): void {
   checkNames(kernel, params, arrays);
   const lengths: Record<string, number> = {};
-  for (const [name, spec] of Object.entries(row(kernel).buffers)) {
+  for (const [name, spec] of buffersOf(kernel)) {
     const array = (arrays as Record<string, HostInput>)[name];
     const wanted = arrayTypes[spec.dtype];
     if (!(array instanceof wanted)) {
@@ -135,10 +146,10 @@ export function checkArrays<K extends KernelName>(kernel: K, params: Params<K>, 
     lengths[name] = array.length;
   }
   checkCall(kernel, params, lengths);
-  for (const [name, {access}] of Object.entries(row(kernel).buffers)) {
+  for (const [name, {access}] of buffersOf(kernel)) {
     if (access === 'read') continue;
     const written = (arrays as Record<string, HostInput>)[name];
-    for (const other of Object.keys(row(kernel).buffers)) {
+    for (const [other] of buffersOf(kernel)) {
       if (other === name || !overlap(written, (arrays as Record<string, HostInput>)[other])) continue;
       throw new EngramError('ARGUMENT', {
         expected: `${kernel}.${name}, which is written, to share no memory with another buffer`,

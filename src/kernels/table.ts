@@ -279,3 +279,16 @@ export type BufferName<K extends KernelName, A extends Access = Access> = {
 export function row(kernel: KernelName): KernelSpec {
   return table[kernel];
 }
+
+const buffersByKernel = new Map(kernelNames.map((kernel) => [kernel, Object.entries(row(kernel).buffers)]));
+const paramsByKernel = new Map(kernelNames.map((kernel) => [kernel, Object.entries(row(kernel).params)]));
+
+/** Names and specifications of a kernel's buffers, in the row's order; made once, for code that runs at every call. */
+export function buffersOf(kernel: KernelName): readonly (readonly [string, BufferSpec])[] {
+  return buffersByKernel.get(kernel)!;
+}
+
+/** Names and specifications of a kernel's parameters, in the row's order. */
+export function paramsOf(kernel: KernelName): readonly (readonly [string, ParamSpec])[] {
+  return paramsByKernel.get(kernel)!;
+}

@@ -7,9 +7,9 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {bufferLength, checkCall, checkTensorType} from './check.js';
+import {checkCall, checkTensorType} from './check.js';
 import type {Buffers} from './engine.js';
-import {type BufferSpec, type KernelName, type Params, row} from './table.js';
+import {type BufferSpec, buffersOf, type KernelName, type Params} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
@@ -117,32 +117,29 @@ export class WebGpuTensorEngine implements TensorEngine {
     outputs: OutputShapes<K>,
   ): TensorOutputs<K> {
     DeviceHealth.of(this.backend.device).check();
-    const specs = Object.entries(row(kernel).buffers) as [string, BufferSpec][];
+    const specs = buffersOf(kernel);
+    const given = inputs as Readonly<Record<string, tf.Tensor | Cell | null>>;
+    const shapes = outputs as Readonly<Record<string, number[]>>;
     const lengths: Record<string, number> = {};
     for (const [name, spec] of specs) {
-      if (spec.access === 'write') lengths[name] = tf.util.sizeFromShape((outputs as Record<string, number[]>)[name]);
-      else lengths[name] = this.check(kernel, name, spec, (inputs as Record<string, tf.Tensor | Cell | null>)[name]);
+      lengths[name] =
+        spec.access === 'write' ? tf.util.sizeFromShape(shapes[name]) : this.check(kernel, name, spec, given[name]);
     }
     checkCall(kernel, params, lengths);
 
-    const memory: Record<string, GpuMemory> = {};
-    const made: [string, tf.Tensor][] = [];
+    const ranges: Record<string, GpuRange | null> = {};
+    const made: Record<string, tf.Tensor> = {};
     try {
-      for (const [name, spec] of specs) {
-        if (spec.access === 'write') {
-          const tensor = this.output((outputs as Record<string, number[]>)[name]);
-          made.push([name, tensor]);
-          memory[name] = this.memoryOf(tensor, bufferLength(spec, params));
-        } else {
-          memory[name] = this.memoryOf((inputs as Record<string, tf.Tensor | Cell | null>)[name], lengths[name]);
-        }
+      for (const [name, {access}] of specs) {
+        if (access === 'write') made[name] = this.output(shapes[name]);
+        ranges[name] = this.memoryOf(made[name] ?? given[name], lengths[name]);
       }
-      this.engine.run(kernel, params, memory as Buffers<K, GpuMemory>);
+      this.engine.runChecked(kernel, params, ranges);
     } catch (error) {
-      for (const [, tensor] of made) tensor.dispose();
+      for (const tensor of Object.values(made)) tensor.dispose();
       throw error;
     }
-    return Object.fromEntries(made) as unknown as TensorOutputs<K>;
+    return made as TensorOutputs<K>;
   }
 
   /**
@@ -197,9 +194,9 @@ export class WebGpuTensorEngine implements TensorEngine {
     return input.size;
   }
 
-  private memoryOf(input: tf.Tensor | Cell | null, length: number): GpuMemory {
+  private memoryOf(input: tf.Tensor | Cell | null, length: number): GpuRange | null {
     if (input === null || length === 0) return null;
-    if (input instanceof WebGpuCell) return input.memory;
+    if (input instanceof WebGpuCell) return {buffer: input.memory!, length};
     return this.rangeOf(input as tf.Tensor, length);
   }
 

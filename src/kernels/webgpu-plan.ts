@@ -6,7 +6,7 @@
  */
 import {paramValue} from './check.js';
 import type {ShaderName} from './shaders.gen.js';
-import {type KernelName, type Params, row} from './table.js';
+import {buffersOf, type KernelName, kernelNames, type Params, paramsOf, row} from './table.js';
 
 /** One binding of a stage: a buffer of the row, the scratch buffer, the scalars, or nothing (a dummy is bound). */
 export interface Binding {
@@ -44,11 +44,23 @@ const nothingToDo: Plan = {stages: [], scratchLength: 0};
 
 type Numbers = Readonly<Record<string, number>>;
 
+const namesOf = (wanted: (kind: string) => boolean) =>
+  new Map(
+    kernelNames.map((kernel) => [kernel, paramsOf(kernel).flatMap(([name, {kind}]) => (wanted(kind) ? name : []))]),
+  );
+const scalarNames = namesOf((kind) => kind === 'scalar');
+const constantNames = namesOf((kind) => kind !== 'scalar');
+
+/** The same for calls of the same plan, and for them alone. */
+export function planKey<K extends KernelName>(kernel: K, params: Params<K>): string {
+  let key: string = kernel;
+  for (const name of constantNames.get(kernel)!) key += `,${(params as Readonly<Record<string, unknown>>)[name]}`;
+  return key;
+}
+
 /** Scalars of a call in the order of the shader's struct: the row's, then what must be derived in float64. */
 export function scalarValues<K extends KernelName>(kernel: K, params: Params<K>): number[] {
-  const values = Object.entries(row(kernel).params)
-    .filter(([, spec]) => spec.kind === 'scalar')
-    .map(([name]) => (params as unknown as Numbers)[name]);
+  const values = scalarNames.get(kernel)!.map((name) => (params as unknown as Numbers)[name]);
   if (kernel === 'penalized_step') {
     const p = params as Params<'penalized_step'>;
     const steadyStep = p.rule === 'momentum' ? p.learningRate / (1 - p.momentum) : p.learningRate;
@@ -60,11 +72,8 @@ export function scalarValues<K extends KernelName>(kernel: K, params: Params<K>)
 /** Sizes and choices of a call as the numbers that become override constants. */
 export function constantsOf<K extends KernelName>(kernel: K, params: Params<K>): Record<string, number> {
   const spec = row(kernel);
-  return Object.fromEntries(
-    Object.keys(spec.params)
-      .filter((name) => spec.params[name].kind !== 'scalar')
-      .map((name) => [name, paramValue(spec, name, (params as Record<string, unknown>)[name])]),
-  );
+  const values = params as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(constantNames.get(kernel)!.map((name) => [name, paramValue(spec, name, values[name])]));
 }
 
 /** The dispatches of a call with these constants; none where no output element depends on the inputs. */
@@ -251,15 +260,13 @@ function withReduction(stage: Stage, size: number, slices: number, limits: PlanL
 /** A kernel that is one dispatch of one shader on the row's buffers. */
 function onePass(kernel: KernelName, constants: Numbers, groups: number, limits: PlanLimits): Plan {
   if (groups === 0) return nothingToDo;
-  const hasScalars = Object.values(row(kernel).params).some((spec) => spec.kind === 'scalar');
+  const hasScalars = scalarNames.get(kernel)!.length > 0;
   const bindings = rowBindings(kernel, hasScalars);
   return {stages: [{shader: kernel, constants, workgroups: spread(groups, 1, limits), bindings}], scratchLength: 0};
 }
 
 function rowBindings(kernel: KernelName, hasScalars: boolean): Binding[] {
-  const bindings = Object.entries(row(kernel).buffers).map(([name, {access}]) =>
-    access === 'read' ? read(name) : readWrite(name),
-  );
+  const bindings = buffersOf(kernel).map(([name, {access}]) => (access === 'read' ? read(name) : readWrite(name)));
   return hasScalars ? [...bindings, uniform] : bindings;
 }
 

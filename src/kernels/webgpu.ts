@@ -3,63 +3,38 @@
  * Node, so callers with their own `GPUDevice` can use it anywhere.
  */
 import {EngramError} from '../errors.js';
-import {checkCall} from './check.js';
+import {bufferLength, checkCall} from './check.js';
 import type {Buffers, Engine, HostArray, HostInput, RunOptions} from './engine.js';
-import {type ShaderName, shaders} from './shaders.gen.js';
-import {type BufferSpec, type KernelName, type Params, row} from './table.js';
+import {buffersOf, type KernelName, type Params} from './table.js';
 import {runOnArrays} from './webgpu-arrays.js';
+import {BindGroups, type GpuRange} from './webgpu-bindings.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {ScalarRing, Scratch, usage} from './webgpu-memory.js';
-import {
-  type Binding,
-  constantsOf,
-  makePlan,
-  nothing,
-  type Plan,
-  type Stage,
-  scalars,
-  scalarValues,
-  scratch,
-} from './webgpu-plan.js';
+import {Pipelines} from './webgpu-pipelines.js';
+import {type Binding, scalarValues, scratch} from './webgpu-plan.js';
 import {type CommandStream, OwnStream} from './webgpu-stream.js';
+import {windowAlignment, windowsOf} from './webgpu-windows.js';
 
+export type {GpuRange} from './webgpu-bindings.js';
 export type {CommandStream} from './webgpu-stream.js';
 
-/** The first `length` elements of a GPU buffer. */
-export interface GpuRange {
-  readonly buffer: GPUBuffer;
-  readonly length: number;
-}
 /** What the engine works on: a whole GPU buffer, the beginning of one, or null for a buffer of length 0. */
 export type GpuMemory = GPUBuffer | GpuRange | null;
 
-interface Compiled {
-  readonly stage: Stage;
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  /** Names the layout: two kernels may bind the same buffers differently. */
-  readonly layoutKey: string;
-}
-interface CompiledPlan {
-  readonly stages: readonly Compiled[];
-  readonly scratchLength: number;
-}
+type Ranges = Record<string, GpuRange | null>;
 
-const keptBindGroups = 1024;
+const noOffsets: readonly number[] = [];
 
 export class WebGpuEngine implements Engine<GpuMemory> {
   readonly name = 'webgpu';
   private readonly health: DeviceHealth;
   private readonly ring: ScalarRing;
   private readonly scratch: Scratch;
-  private readonly dummies: {read: GPUBuffer; read_write: GPUBuffer};
-  private readonly plans = new Map<string, CompiledPlan>();
-  private readonly pipelines = new Map<string, GPUComputePipeline>();
-  private readonly layouts = new Map<string, GPUBindGroupLayout>();
-  private readonly modules = new Map<ShaderName, GPUShaderModule>();
-  private readonly bindGroups = new Map<string, GPUBindGroup>();
-  private readonly bufferIds = new WeakMap<GPUBuffer, number>();
-  private nextBufferId = 0;
+  /** Bound in the place of buffers of length 0. */
+  private readonly dummies: {read: GpuRange; read_write: GpuRange};
+  private readonly scalarRange: GpuRange;
+  private readonly pipelines: Pipelines;
+  private readonly bindGroups: BindGroups;
 
   /**
    * @param device buffers of calls must belong to it; its limits decide what fits
@@ -72,13 +47,19 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     this.health = DeviceHealth.of(device);
     this.ring = new ScalarRing(device, stream);
     this.scratch = new Scratch(device, stream);
-    const dummy = () => device.createBuffer({label: 'engram empty', size: 16, usage: usage.storage});
+    this.pipelines = new Pipelines(device);
+    this.bindGroups = new BindGroups(device);
+    this.scalarRange = {buffer: this.ring.buffer, length: ScalarRing.bindingSize / 4};
+    const dummy = () => ({
+      buffer: device.createBuffer({label: 'engram empty', size: 16, usage: usage.storage}),
+      length: 4,
+    });
     this.dummies = {read: dummy(), read_write: dummy()};
   }
 
   /** Pipelines made so far: what a shape costs the first time. */
   get pipelineCount(): number {
-    return this.pipelines.size;
+    return this.pipelines.count;
   }
 
   /**
@@ -89,31 +70,31 @@ export class WebGpuEngine implements Engine<GpuMemory> {
    */
   run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, GpuMemory>): void {
     this.health.check();
-    const ranges = new Map<string, GpuRange | null>();
+    const ranges: Ranges = {};
     const lengths: Record<string, number> = {};
-    for (const name of Object.keys(row(kernel).buffers)) {
+    for (const [name] of buffersOf(kernel)) {
       const memory = (buffers as Record<string, GpuMemory | undefined>)[name];
       if (memory === undefined) continue; // checkCall names it
       const range = memory && 'length' in memory ? memory : memory && {buffer: memory, length: memory.size / 4};
+      if (range) checkRange(`${kernel}.${name}`, range);
       lengths[name] = range?.length ?? 0;
-      ranges.set(name, lengths[name] === 0 ? null : range);
+      ranges[name] = lengths[name] === 0 ? null : range;
     }
     checkCall(kernel, params, lengths);
-    this.checkMemory(kernel, ranges);
+    this.runChecked(kernel, params, ranges);
+  }
 
-    const plan = this.planOf(kernel, params);
-    if (plan.stages.length === 0) return;
-    const room = plan.scratchLength > 0 ? this.scratch.atLeast(plan.scratchLength) : undefined;
-    const values = scalarValues(kernel, params);
-    const offset = values.length > 0 ? [this.ring.slot(values)] : [];
-    for (const compiled of plan.stages) {
-      const entries = compiled.stage.bindings.map((binding) => this.entry(binding, ranges, room, plan.scratchLength));
-      const bindGroup = this.bindGroup(compiled, entries);
-      const pass = this.stream.pass();
-      pass.setPipeline(compiled.pipeline);
-      pass.setBindGroup(0, bindGroup, compiled.stage.bindings.some((b) => b.access === 'uniform') ? offset : []);
-      pass.dispatchWorkgroups(...compiled.stage.workgroups);
-    }
+  /**
+   * {@link run} for callers that called `checkCall` themselves.
+   *
+   * @param ranges of every buffer of the row; null for one of length 0
+   */
+  runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>): void {
+    this.checkSharing(kernel, ranges);
+    const largest = Math.floor(this.device.limits.maxStorageBufferBindingSize / 4);
+    const tooLarge = buffersOf(kernel).find(([name]) => (ranges[name]?.length ?? 0) > largest);
+    if (tooLarge) this.runWindows(kernel, params, ranges, largest, tooLarge[0]);
+    else this.encode(kernel, params, ranges);
     this.stream.encoded();
   }
 
@@ -140,9 +121,9 @@ export class WebGpuEngine implements Engine<GpuMemory> {
   }
 
   /** Zeroes a buffer, in order with the kernels around it. */
-  clear({buffer, length}: GpuRange): void {
+  clear({buffer, length, offset = 0}: GpuRange): void {
     this.health.check();
-    if (length > 0) this.stream.encoder().clearBuffer(buffer, 0, 4 * length);
+    if (length > 0) this.stream.encoder().clearBuffer(buffer, 4 * offset, 4 * length);
   }
 
   /**
@@ -175,27 +156,66 @@ export class WebGpuEngine implements Engine<GpuMemory> {
   dispose(): void {
     this.stream.submit();
     this.scratch.dispose();
-    for (const buffer of [this.ring.buffer, this.dummies.read, this.dummies.read_write]) buffer.destroy();
+    for (const {buffer} of [this.scalarRange, this.dummies.read, this.dummies.read_write]) buffer.destroy();
     this.bindGroups.clear();
   }
 
-  private checkMemory(kernel: KernelName, ranges: ReadonlyMap<string, GpuRange | null>): void {
-    const largest = this.device.limits.maxStorageBufferBindingSize;
-    for (const [name, spec] of Object.entries(row(kernel).buffers) as [string, BufferSpec][]) {
-      const range = ranges.get(name);
+  private checkSharing(kernel: KernelName, ranges: Readonly<Ranges>): void {
+    const specs = buffersOf(kernel);
+    for (const [name, {access}] of specs) {
+      const range = access === 'read' ? null : ranges[name];
       if (!range) continue;
-      const size = 4 * range.length;
-      if (size > largest) throw this.tooLarge(`${kernel}.${name}`, size, 'maxStorageBufferBindingSize', largest);
-      if (spec.access === 'read') continue;
-      for (const [other, otherRange] of ranges) {
-        if (other !== name && otherRange?.buffer === range.buffer) {
-          throw new EngramError('ARGUMENT', {
-            expected: `${kernel}.${name}, which is written, in a GPU buffer of its own`,
-            received: `the same GPU buffer as ${other}`,
-            remedy: 'Give every buffer that a kernel writes memory that no other buffer of the call uses.',
-          });
-        }
+      for (const [other] of specs) {
+        if (other === name || ranges[other]?.buffer !== range.buffer) continue;
+        throw new EngramError('ARGUMENT', {
+          expected: `${kernel}.${name}, which is written, in a GPU buffer of its own`,
+          received: `the same GPU buffer as ${other}`,
+          remedy: 'Give every buffer that a kernel writes memory that no other buffer of the call uses.',
+        });
       }
+    }
+  }
+
+  /** Runs a call whose buffer `name` is beyond what can be bound, window by window. */
+  private runWindows<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    ranges: Readonly<Ranges>,
+    largest: number,
+    name: string,
+  ): void {
+    const lengths = Object.fromEntries(Object.entries(ranges).map(([each, range]) => [each, range?.length ?? 0]));
+    const windows = windowsOf(kernel, params, lengths, largest);
+    if (!windows)
+      throw this.tooLarge(`${kernel}.${name}`, 4 * lengths[name], 'maxStorageBufferBindingSize', 4 * largest);
+    for (const {params: part, offsets} of windows) {
+      const cut: Ranges = {...ranges};
+      for (const [each, spec] of buffersOf(kernel)) {
+        const range = ranges[each];
+        if (!range || !(each in offsets)) continue;
+        cut[each] = {
+          buffer: range.buffer,
+          length: bufferLength(spec, part),
+          offset: (range.offset ?? 0) + offsets[each],
+        };
+      }
+      this.encode(kernel, part, cut);
+    }
+  }
+
+  private encode<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>): void {
+    const {stages, scratchLength} = this.pipelines.planOf(kernel, params);
+    if (stages.length === 0) return;
+    const room = scratchLength > 0 ? {buffer: this.scratch.atLeast(scratchLength), length: scratchLength} : undefined;
+    const values = scalarValues(kernel, params);
+    const offset = values.length > 0 ? [this.ring.slot(values)] : noOffsets;
+    for (const {stage, pipeline, layout, hasScalars} of stages) {
+      const bound = stage.bindings.map((binding) => this.bound(binding, ranges, room));
+      const bindGroup = this.bindGroups.of(layout, bound);
+      const pass = this.stream.pass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup, hasScalars ? offset : noOffsets);
+      pass.dispatchWorkgroups(...stage.workgroups);
     }
   }
 
@@ -207,92 +227,26 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     });
   }
 
-  private planOf<K extends KernelName>(kernel: K, params: Params<K>): CompiledPlan {
-    const constants = constantsOf(kernel, params);
-    const key = `${kernel},${Object.values(constants).join()}`;
-    let compiled = this.plans.get(key);
-    if (!compiled) {
-      const plan: Plan = makePlan(kernel, constants, this.device.limits);
-      compiled = {scratchLength: plan.scratchLength, stages: plan.stages.map((stage) => this.compile(stage))};
-      this.plans.set(key, compiled);
-    }
-    return compiled;
+  private bound({from, access}: Binding, ranges: Readonly<Ranges>, room: GpuRange | undefined): GpuRange {
+    if (access === 'uniform') return this.scalarRange;
+    if (from === scratch) return room!;
+    return ranges[from] ?? this.dummies[access];
   }
+}
 
-  /** Compiles synchronously: the call is encoded now, in order with the work around it. */
-  private compile(stage: Stage): Compiled {
-    const layoutKey = stage.bindings.map(({access}) => access).join();
-    const layout = this.layoutOf(layoutKey, stage.bindings);
-    const key = `${stage.shader},${Object.values(stage.constants).join()}`;
-    let pipeline = this.pipelines.get(key);
-    if (!pipeline) {
-      pipeline = this.health.guard(`the shader ${stage.shader}`, () => {
-        let module = this.modules.get(stage.shader);
-        if (!module) {
-          module = this.device.createShaderModule({label: stage.shader, code: shaders[stage.shader]});
-          this.modules.set(stage.shader, module);
-        }
-        return this.device.createComputePipeline({
-          label: stage.shader,
-          layout: this.device.createPipelineLayout({bindGroupLayouts: [layout]}),
-          compute: {module, entryPoint: 'main', constants: stage.constants},
-        });
-      });
-      this.pipelines.set(key, pipeline);
-    }
-    return {stage, pipeline, layout, layoutKey};
+/** @throws EngramError ARGUMENT or SHAPE for a range that its buffer does not have */
+function checkRange(name: string, {buffer, length, offset = 0}: GpuRange): void {
+  if (!(Number.isInteger(offset) && offset >= 0 && offset % windowAlignment === 0)) {
+    throw new EngramError('ARGUMENT', {
+      expected: `${name} to begin at a multiple of ${windowAlignment} elements`,
+      received: `${offset}`,
+      remedy: 'Bindings begin at multiples of 256 bytes: lay the buffer out so, or copy the range to one of its own.',
+    });
   }
-
-  private layoutOf(key: string, bindings: readonly Binding[]): GPUBindGroupLayout {
-    let layout = this.layouts.get(key);
-    if (!layout) {
-      const types = {read: 'read-only-storage', read_write: 'storage', uniform: 'uniform'} as const;
-      layout = this.device.createBindGroupLayout({
-        entries: bindings.map(({access}, binding) => ({
-          binding,
-          visibility: 0x4 /* GPUShaderStage.COMPUTE */,
-          buffer: {type: types[access], hasDynamicOffset: access === 'uniform'},
-        })),
-      });
-      this.layouts.set(key, layout);
-    }
-    return layout;
-  }
-
-  private entry(
-    binding: Binding,
-    ranges: ReadonlyMap<string, GpuRange | null>,
-    room: GPUBuffer | undefined,
-    scratchLength: number,
-  ): GPUBufferBinding {
-    if (binding.access === 'uniform') return {buffer: this.ring.buffer, size: ScalarRing.bindingSize};
-    if (binding.from === scratch) return {buffer: room!, size: 4 * scratchLength};
-    const range = binding.from === nothing || binding.from === scalars ? null : ranges.get(binding.from);
-    return range ? {buffer: range.buffer, size: 4 * range.length} : {buffer: this.dummies[binding.access]};
-  }
-
-  /** Bind groups are kept by the buffers they bind: training meets the same ones at every step. */
-  private bindGroup({layout, layoutKey}: Compiled, entries: readonly GPUBufferBinding[]): GPUBindGroup {
-    let key = layoutKey;
-    for (const {buffer, size} of entries) {
-      let id = this.bufferIds.get(buffer);
-      if (id === undefined) {
-        id = this.nextBufferId++;
-        this.bufferIds.set(buffer, id);
-      }
-      key += `,${id}:${size ?? ''}`;
-    }
-    const groups = this.bindGroups;
-    let group = groups.get(key);
-    if (!group) {
-      group = this.device.createBindGroup({
-        layout,
-        entries: entries.map((resource, binding) => ({binding, resource})),
-      });
-      // A bind group keeps its buffers alive: the oldest goes first.
-      if (groups.size >= keptBindGroups) groups.delete(groups.keys().next().value!);
-      groups.set(key, group);
-    }
-    return group;
-  }
+  if (4 * (offset + length) <= buffer.size) return;
+  throw new EngramError('SHAPE', {
+    expected: `${name} within its GPU buffer of ${buffer.size} bytes`,
+    received: `${length} elements of 4 bytes from element ${offset} on`,
+    remedy: 'Check length and offset of the range.',
+  });
 }

@@ -1,0 +1,95 @@
+/** Compiled plans: what a call runs, made at the first call of its kind and kept. */
+import {type ShaderName, shaders} from './shaders.gen.js';
+import type {KernelName, Params} from './table.js';
+import {DeviceHealth} from './webgpu-health.js';
+import {constantsOf, makePlan, planKey, type Stage} from './webgpu-plan.js';
+
+/** A layout of bind groups; `key` is the same for equal ones. */
+export interface Layout {
+  readonly key: string;
+  readonly layout: GPUBindGroupLayout;
+}
+/** One dispatch, ready to be encoded. */
+export interface CompiledStage {
+  readonly stage: Stage;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: Layout;
+  readonly hasScalars: boolean;
+}
+export interface CompiledPlan {
+  readonly stages: readonly CompiledStage[];
+  readonly scratchLength: number;
+}
+
+export class Pipelines {
+  private readonly plans = new Map<string, CompiledPlan>();
+  private readonly pipelines = new Map<string, GPUComputePipeline>();
+  private readonly layouts = new Map<string, Layout>();
+  private readonly modules = new Map<ShaderName, GPUShaderModule>();
+
+  constructor(private readonly device: GPUDevice) {}
+
+  /** Pipelines made so far. */
+  get count(): number {
+    return this.pipelines.size;
+  }
+
+  /** The plan of a call of these sizes and choices. */
+  planOf<K extends KernelName>(kernel: K, params: Params<K>): CompiledPlan {
+    const key = planKey(kernel, params);
+    let compiled = this.plans.get(key);
+    if (!compiled) {
+      const plan = makePlan(kernel, constantsOf(kernel, params), this.device.limits);
+      compiled = {scratchLength: plan.scratchLength, stages: plan.stages.map((stage) => this.compile(stage))};
+      this.plans.set(key, compiled);
+    }
+    return compiled;
+  }
+
+  /** Compiles synchronously: the call is encoded now, in order with the work around it. */
+  private compile(stage: Stage): CompiledStage {
+    const layout = this.layoutOf(stage);
+    const key = `${stage.shader},${Object.values(stage.constants).join()}`;
+    let pipeline = this.pipelines.get(key);
+    if (!pipeline) {
+      pipeline = DeviceHealth.of(this.device).guard(`the shader ${stage.shader}`, () =>
+        this.device.createComputePipeline({
+          label: stage.shader,
+          layout: this.device.createPipelineLayout({bindGroupLayouts: [layout.layout]}),
+          compute: {module: this.moduleOf(stage.shader), entryPoint: 'main', constants: stage.constants},
+        }),
+      );
+      this.pipelines.set(key, pipeline);
+    }
+    return {stage, pipeline, layout, hasScalars: stage.bindings.some(({access}) => access === 'uniform')};
+  }
+
+  private moduleOf(shader: ShaderName): GPUShaderModule {
+    let module = this.modules.get(shader);
+    if (!module) {
+      module = this.device.createShaderModule({label: shader, code: shaders[shader]});
+      this.modules.set(shader, module);
+    }
+    return module;
+  }
+
+  private layoutOf({bindings}: Stage): Layout {
+    const key = bindings.map(({access}) => access).join();
+    let layout = this.layouts.get(key);
+    if (!layout) {
+      const types = {read: 'read-only-storage', read_write: 'storage', uniform: 'uniform'} as const;
+      layout = {
+        key,
+        layout: this.device.createBindGroupLayout({
+          entries: bindings.map(({access}, binding) => ({
+            binding,
+            visibility: 0x4 /* GPUShaderStage.COMPUTE */,
+            buffer: {type: types[access], hasDynamicOffset: access === 'uniform'},
+          })),
+        }),
+      };
+      this.layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
