@@ -8,9 +8,24 @@ import {registerGradients} from './webgpu-gradients.js';
 /** Used where the adapter has them; all are optional. */
 const usefulFeatures = ['timestamp-query', 'subgroups', 'shader-f16', 'bgra8unorm-storage'];
 
-/** tfjs' backend, except that a reading never passes off zeros as the result of work that the GPU did not do. */
+/**
+ * tfjs' backend, except that a reading never passes off zeros as the result of work that the GPU did not do, and that
+ * after a lost device `tf.setBackend('webgpu')` makes a new one. Values that are on the host survive the device.
+ */
 class CheckedWebGpuBackend extends WebGPUBackend {
+  constructor(device: GPUDevice, info: GPUAdapterInfo) {
+    super(device, info);
+    DeviceHealth.of(device).onFault(() => {
+      const {registry} = tf.engine();
+      // Only the instance: the factory stays, and tensors keep finding their values here.
+      if (registry.webgpu === (this as unknown)) delete registry.webgpu;
+      device.destroy(); // a device that refused work may still hold all its memory
+    });
+  }
+
   override async read(dataId: object): Promise<tf.backend_util.TypedArray> {
+    const onHost = this.onHost(dataId);
+    if (onHost) return onHost;
     const health = DeviceHealth.of(this.device);
     health.check();
     const values = await super.read(dataId).catch(async (error: unknown) => {
@@ -22,9 +37,10 @@ class CheckedWebGpuBackend extends WebGPUBackend {
   }
 
   override readSync(dataId: object): tf.backend_util.TypedArray {
+    const onHost = this.onHost(dataId);
+    if (onHost) return onHost;
     DeviceHealth.of(this.device).check();
-    const onHost = (this.tensorMap.get(dataId) as {values?: unknown}).values != null;
-    if (!onHost && typeof OffscreenCanvas === 'undefined') {
+    if (typeof OffscreenCanvas === 'undefined') {
       throw new EngramError('BACKEND', {
         expected: 'an asynchronous reading of a GPU tensor',
         received: 'a synchronous one (dataSync, arraySync), which needs a browser',
@@ -37,6 +53,11 @@ class CheckedWebGpuBackend extends WebGPUBackend {
   override dispose(): void {
     super.dispose();
     this.device.destroy();
+  }
+
+  private onHost(dataId: object): tf.backend_util.TypedArray | undefined {
+    const {values} = this.tensorMap.get(dataId) as {values?: tf.backend_util.TypedArray | null};
+    return values ?? undefined;
   }
 }
 

@@ -33,6 +33,12 @@ export interface TensorEngine {
   /** Allocates a cell that starts as a copy of `values`: state that comes back from a file. */
   cellOf(values: Float32Array): Cell;
   /**
+   * Sees to it that the values outlive a lost device. What lives on the host does already.
+   *
+   * @param tensors whose values nobody will change
+   */
+  keepOnHost(tensors: readonly tf.Tensor[]): Promise<void>;
+  /**
    * Runs one kernel and returns its `write` buffers as new tensors, tracked by the surrounding `tf.tidy` if any.
    * `null` stands for a buffer of length 0. Asynchronous on a GPU: nothing is read back.
    *

@@ -64,6 +64,9 @@ export class HostTensorEngine implements TensorEngine {
     return cell;
   }
 
+  /** They are there. */
+  async keepOnHost(): Promise<void> {}
+
   run<K extends KernelName>(
     kernel: K,
     params: Params<K>,

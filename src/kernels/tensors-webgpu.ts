@@ -142,6 +142,18 @@ export class WebGpuTensorEngine implements TensorEngine {
     return made as TensorOutputs<K>;
   }
 
+  async keepOnHost(tensors: readonly tf.Tensor[]): Promise<void> {
+    const kept = tensors.map(async ({dataId, size}) => {
+      const data = this.backend.tensorMap.get(dataId);
+      if (size === 0 || (data.values && data.resource)) return;
+      // tfjs lets go of the host's values when it uploads them, and never once they are there beside the GPU's.
+      const onHost = data.values;
+      this.backend.uploadToGPU(dataId);
+      data.values = onHost ?? (await this.engine.read(data.resource!, size));
+    });
+    await Promise.all(kept);
+  }
+
   /**
    * A kernel that adds, on zeros: a new tensor for a kernel of tfjs', which looks after its memory.
    *

@@ -4,11 +4,16 @@
  */
 import {EngramError} from '../errors.js';
 
+const anew =
+  'Go on with a new device: await tf.setBackend("webgpu"), or a WebGpuEngine on a device of your own. Importance and ' +
+  'anchors are still there; mas.restore() gives the network the parameters of its last consolidation.';
+
 const watched = new WeakMap<GPUDevice, DeviceHealth>();
 
 export class DeviceHealth {
   private fault: EngramError | undefined;
   private readonly pending = new Set<Promise<void>>();
+  private readonly listeners: (() => void)[] = [];
 
   /** The one watcher of a device. */
   static of(device: GPUDevice): DeviceHealth {
@@ -27,12 +32,24 @@ export class DeviceHealth {
       event.preventDefault?.();
     });
     device.lost.then((info) => {
+      const known = this.fault !== undefined;
       this.fault = new EngramError('DEVICE', {
         expected: 'a GPU device in use',
         received: `a lost device (${info.reason || 'unknown reason'}${info.message ? `: ${info.message}` : ''})`,
-        remedy: 'Create the backend again: tf.removeBackend("webgpu"), register it, and load the model and memory.',
+        remedy: anew,
       });
+      if (!known) this.tell();
     });
+  }
+
+  /** Whether the device can no longer be trusted: {@link check} throws. */
+  get faulty(): boolean {
+    return this.fault !== undefined;
+  }
+
+  /** Calls `listener` once, at the first fault. */
+  onFault(listener: () => void): void {
+    this.listeners.push(listener);
   }
 
   /** @throws EngramError DEVICE if the device was lost or refused any work so far */
@@ -68,14 +85,20 @@ export class DeviceHealth {
   }
 
   private fail(error: GPUError, what: string): void {
+    if (this.fault) return;
     const outOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
-    this.fault ??= new EngramError('DEVICE', {
+    this.fault = new EngramError('DEVICE', {
       expected: `the GPU to accept ${what}`,
       received: `${error.constructor.name}: ${error.message}`,
       remedy: outOfMemory
-        ? 'Use a smaller batch, or free tensors; then create the backend again.'
-        : 'Results since then are void: create the backend again. If it comes back, please report it.',
+        ? `Use a smaller batch, or free tensors. ${anew}`
+        : `Results since then are void. ${anew} If the error comes back, please report it.`,
       cause: error,
     });
+    this.tell();
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners.splice(0)) listener();
   }
 }

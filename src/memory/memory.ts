@@ -35,7 +35,8 @@ function mergeWeights(rule: MergeRule, tasks: number): {stored: number; incoming
 }
 
 /**
- * Importance, anchors and task counts by variable name.
+ * Importance, anchors and task counts by variable name. They have copies on the host, with which they outlive a GPU
+ * device that is lost.
  *
  * ```ts
  * const memory = new Memory();
@@ -48,6 +49,7 @@ export class Memory {
   private entries: ReadonlyMap<string, Entry> = new Map();
   private waiting: readonly Elsewhere[] = [];
   private disposed = false;
+  private copying: Promise<void> = Promise.resolve();
 
   /** Omega by variable name. The tensors belong to the memory and live until the next task is consolidated. */
   get importance(): ReadonlyMap<string, tf.Tensor> {
@@ -102,6 +104,20 @@ export class Memory {
     this.entries = entries;
     this.waiting = elsewhere;
     for (const entry of before) if (!after.has(entry)) tf.dispose([entry.importance, entry.anchor]);
+    const held = [...after].flatMap(({importance, anchor}) => [importance, anchor]);
+    // A device that fails meanwhile says so at its next use.
+    this.copying = tensorEngine()
+      .keepOnHost(held)
+      .catch(() => undefined);
+  }
+
+  /**
+   * Resolves when what is held outlives a lost device.
+   *
+   * @internal
+   */
+  async safe(): Promise<void> {
+    await this.copying;
   }
 
   /**
@@ -130,6 +146,7 @@ export class Memory {
     try {
       await checkValues(omega);
       this.merge(omega, theta, rule);
+      await this.safe();
     } finally {
       tf.dispose([...omega.values(), ...theta.values()]);
     }

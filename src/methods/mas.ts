@@ -1,7 +1,7 @@
 /** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {tensorEngine} from '../kernels/tensors.js';
+import {renewLostDevice, tensorEngine} from '../kernels/tensors.js';
 import {Accumulation} from '../memory/accumulation.js';
 import {type AttachReport, attachMemory} from '../memory/attach.js';
 import type {Samples} from '../memory/batches.js';
@@ -99,6 +99,7 @@ export class MemoryAwareSynapses {
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before any work is done
+      await renewLostDevice();
       if (data instanceof Accumulation) {
         refuseUnfit(data, this.accumulation(), options);
         return await this.hold(data, options);
@@ -236,12 +237,35 @@ export class MemoryAwareSynapses {
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before anything is read
+      await renewLostDevice();
       const report = memoryFromBytes(this.memory, await fetchBytes(place), this.ids, this.settings, names);
+      await this.memory.safe();
       this.samples = report.samples;
       return report;
     } finally {
       this.consolidating = false;
     }
+  }
+
+  /**
+   * Sets the variables to their anchors, the network to what it was when last consolidated: to take a task back, or to go
+   * on after a GPU device was lost, on a new one. Variables that no task has used keep their values; those that were on
+   * the lost device alone (of a new head, or not trainable) must be set by the caller. This object's optimizers begin
+   * anew.
+   *
+   * @throws EngramError NO_GPU where there is no other device, BUSY, DISPOSED
+   */
+  async restore(): Promise<void> {
+    this.refuseIfBusy();
+    const {anchor} = this.memory;
+    await renewLostDevice();
+    for (const variable of this.variables) {
+      const value = anchor.get(variable.name)?.clone();
+      if (!value) continue;
+      variable.assign(value);
+      value.dispose();
+    }
+    for (const optimizer of this.optimizers) optimizer.reset();
   }
 
   private async hold(
@@ -254,6 +278,7 @@ export class MemoryAwareSynapses {
       if (this.options.normalize) finished = await normalize(importance);
       // theta at which the samples were taken, and not what the variables may become meanwhile.
       this.memory.merge(finished, await accumulation.presentTheta(), this.options.accumulate ?? 'sum');
+      await this.memory.safe();
     } finally {
       tf.dispose([...importance.values(), ...finished.values()]);
     }
