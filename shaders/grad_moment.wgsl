@@ -28,12 +28,13 @@ override padFront: u32;
 override padTop: u32;
 override padLeft: u32;
 
-// Chosen by the plan (src/kernels/webgpu-plan.ts).
+// Chosen by the plan (src/kernels/webgpu-tilings.ts).
 override tileP: u32; // both tile edges are multiples of 16 where micro is 8, of 4 where it is 4
 override tileQ: u32;
 override tileK: u32; // positions staged in workgroup memory at a time
 override micro: u32;
 override samplesPerSlice: u32;
+override prefetch: bool; // the next stage is read into registers while the present one is computed
 override accumulate: bool; // add to moment; otherwise slice z writes the z-th part of a scratch buffer
 override vectorA: bool; // activations4 is bound: 4 neighbouring channels share a filter tap
 override vectorD: bool; // deltas4 is bound
@@ -53,6 +54,9 @@ override quadsQ = tileQ / 4u;
 override threadsP = tileP / micro;
 override threadsQ = tileQ / micro;
 override threads = threadsP * threadsQ;
+// Positions that all threads together stage at once. Those who read ahead have registers for four times as many.
+override stepA = threads / quadsP;
+override stepD = threads / quadsQ;
 
 @group(0) @binding(0) var<storage, read> activations: array<f32>;
 @group(0) @binding(1) var<storage, read> deltas: array<f32>;
@@ -117,6 +121,33 @@ fn delta4(sample: u32, l: u32, q: u32) -> vec4f {
   return select(vec4f(0), vec4f(deltas[i.x], deltas[i.y], deltas[i.z], deltas[i.w]), inside);
 }
 
+// A thread's share of the stage that begins at position l.
+fn patchesAhead(sample: u32, l: u32, taps: Taps, channel: vec4u) -> array<vec4f, 4> {
+  var ahead = array<vec4f, 4>();
+  ahead[0] = patch4(sample, l, taps, channel);
+  if (stepA < tileK) { ahead[1] = patch4(sample, l + stepA, taps, channel); }
+  if (2u * stepA < tileK) { ahead[2] = patch4(sample, l + 2u * stepA, taps, channel); }
+  if (3u * stepA < tileK) { ahead[3] = patch4(sample, l + 3u * stepA, taps, channel); }
+  return ahead;
+}
+
+fn deltasAhead(sample: u32, l: u32, q: u32) -> array<vec4f, 4> {
+  var ahead = array<vec4f, 4>();
+  ahead[0] = delta4(sample, l, q);
+  if (stepD < tileK) { ahead[1] = delta4(sample, l + stepD, q); }
+  if (2u * stepD < tileK) { ahead[2] = delta4(sample, l + 2u * stepD, q); }
+  if (3u * stepD < tileK) { ahead[3] = delta4(sample, l + 3u * stepD, q); }
+  return ahead;
+}
+
+fn stageA(k: u32, column: u32, value: vec4f) {
+  if (k < tileK) { stagedA[k * quadsP + column] = value; }
+}
+
+fn stageD(k: u32, column: u32, value: vec4f) {
+  if (k < tileK) { stagedD[k * quadsQ + column] = value; }
+}
+
 fn put(at: u32, value: f32) {
   if (accumulate) {
     moment[at] += value;
@@ -130,18 +161,10 @@ fn store4(slice: u32, p: u32, q: u32, value: vec4f) {
     return;
   }
   let at = (slice * fanIn + p) * fanOut + q;
-  if (q < fanOut) {
-    put(at, value.x);
-  }
-  if (q + 1u < fanOut) {
-    put(at + 1u, value.y);
-  }
-  if (q + 2u < fanOut) {
-    put(at + 2u, value.z);
-  }
-  if (q + 3u < fanOut) {
-    put(at + 3u, value.w);
-  }
+  if (q < fanOut) { put(at, value.x); }
+  if (q + 1u < fanOut) { put(at + 1u, value.y); }
+  if (q + 2u < fanOut) { put(at + 2u, value.z); }
+  if (q + 3u < fanOut) { put(at + 3u, value.w); }
 }
 
 @compute @workgroup_size(threads)
@@ -161,6 +184,7 @@ fn main(
 
   // Staging: a thread keeps its four p (and its four q) and walks down the positions.
   let columnA = thread % quadsP;
+  let rowA = thread / quadsP;
   let p = p0 + columnA * 4u + vec4u(0, 1, 2, 3);
   let channel = p % inChannels;
   let tap = p / inChannels;
@@ -170,22 +194,50 @@ fn main(
     tap % filterWidth * dilationWidth - padLeft,
   );
   let columnD = thread % quadsQ;
+  let rowD = thread / quadsQ;
   let q = q0 + columnD * 4u;
 
   var total = array<vec4f, 16>();
   var g = array<vec4f, 16>();
   let first = group.z * samplesPerSlice;
   let last = min(samples, first + samplesPerSlice);
+  var aheadA = array<vec4f, 4>();
+  var aheadD = array<vec4f, 4>();
+  if (prefetch) {
+    aheadA = patchesAhead(first, rowA, taps, channel);
+    aheadD = deltasAhead(first, rowD, q);
+  }
   for (var sample = first; sample < last; sample++) {
     g = array<vec4f, 16>();
     for (var l = 0u; l < positions; l += tileK) {
-      for (var k = thread / quadsP; k < tileK; k += threads / quadsP) {
-        stagedA[k * quadsP + columnA] = patch4(sample, l + k, taps, channel);
-      }
-      for (var k = thread / quadsQ; k < tileK; k += threads / quadsQ) {
-        stagedD[k * quadsQ + columnD] = delta4(sample, l + k, q);
+      if (prefetch) {
+        stageA(rowA, columnA, aheadA[0]);
+        stageA(rowA + stepA, columnA, aheadA[1]);
+        stageA(rowA + 2u * stepA, columnA, aheadA[2]);
+        stageA(rowA + 3u * stepA, columnA, aheadA[3]);
+        stageD(rowD, columnD, aheadD[0]);
+        stageD(rowD + stepD, columnD, aheadD[1]);
+        stageD(rowD + 2u * stepD, columnD, aheadD[2]);
+        stageD(rowD + 3u * stepD, columnD, aheadD[3]);
+      } else {
+        for (var k = rowA; k < tileK; k += stepA) {
+          stagedA[k * quadsP + columnA] = patch4(sample, l + k, taps, channel);
+        }
+        for (var k = rowD; k < tileK; k += stepD) {
+          stagedD[k * quadsQ + columnD] = delta4(sample, l + k, q);
+        }
       }
       workgroupBarrier();
+      if (prefetch) {
+        // Perhaps the first stage of the next sample.
+        let ends = l + tileK >= positions;
+        let next = sample + u32(ends);
+        let nextL = select(l + tileK, 0u, ends);
+        if (next < last) {
+          aheadA = patchesAhead(next, nextL + rowA, taps, channel);
+          aheadD = deltasAhead(next, nextL + rowD, q);
+        }
+      }
       for (var k = 0u; k < tileK; k++) {
         let a = stagedA[k * quadsP + threadP];
         let d = stagedD[k * quadsQ + threadQ];

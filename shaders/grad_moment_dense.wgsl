@@ -8,12 +8,13 @@ override samples: u32;
 override fanIn: u32;
 override fanOut: u32;
 
-// Chosen by the plan (src/kernels/webgpu-plan.ts).
+// Chosen by the plan (src/kernels/webgpu-tilings.ts).
 override tileP: u32; // both tile edges are multiples of 16 where micro is 8, of 4 where it is 4
 override tileQ: u32;
 override tileK: u32; // samples staged in workgroup memory at a time
 override micro: u32;
 override samplesPerSlice: u32;
+override prefetch: bool; // the next stage is read into registers while the present one is computed
 override accumulate: bool; // add to moment; otherwise slice z writes the z-th part of a scratch buffer
 override vectorA: bool; // activations4 is bound
 override vectorD: bool; // deltas4 is bound
@@ -26,6 +27,9 @@ override quadsQ = tileQ / 4u;
 override threadsP = tileP / micro;
 override threadsQ = tileQ / micro;
 override threads = threadsP * threadsQ;
+// Samples that all threads together stage at once. Those who read ahead have registers for four times as many.
+override stepA = threads / quadsP;
+override stepD = threads / quadsQ;
 
 @group(0) @binding(0) var<storage, read> activations: array<f32>;
 @group(0) @binding(1) var<storage, read> deltas: array<f32>;
@@ -66,6 +70,33 @@ fn delta4(sample: u32, q: u32, last: u32) -> vec4f {
   return select(vec4f(0), vec4f(deltas[i.x], deltas[i.y], deltas[i.z], deltas[i.w]), inside);
 }
 
+// A thread's share of the stage that begins at a sample.
+fn activationsAhead(sample: u32, p: u32, last: u32) -> array<vec4f, 4> {
+  var ahead = array<vec4f, 4>();
+  ahead[0] = activation4(sample, p, last);
+  if (stepA < tileK) { ahead[1] = activation4(sample + stepA, p, last); }
+  if (2u * stepA < tileK) { ahead[2] = activation4(sample + 2u * stepA, p, last); }
+  if (3u * stepA < tileK) { ahead[3] = activation4(sample + 3u * stepA, p, last); }
+  return ahead;
+}
+
+fn deltasAhead(sample: u32, q: u32, last: u32) -> array<vec4f, 4> {
+  var ahead = array<vec4f, 4>();
+  ahead[0] = delta4(sample, q, last);
+  if (stepD < tileK) { ahead[1] = delta4(sample + stepD, q, last); }
+  if (2u * stepD < tileK) { ahead[2] = delta4(sample + 2u * stepD, q, last); }
+  if (3u * stepD < tileK) { ahead[3] = delta4(sample + 3u * stepD, q, last); }
+  return ahead;
+}
+
+fn stageA(k: u32, column: u32, value: vec4f) {
+  if (k < tileK) { stagedA[k * quadsP + column] = applyPhi(value); }
+}
+
+fn stageD(k: u32, column: u32, value: vec4f) {
+  if (k < tileK) { stagedD[k * quadsQ + column] = applyPhi(value); }
+}
+
 fn put(at: u32, value: f32) {
   if (accumulate) {
     moment[at] += value;
@@ -79,18 +110,10 @@ fn store4(slice: u32, p: u32, q: u32, value: vec4f) {
     return;
   }
   let at = (slice * fanIn + p) * fanOut + q;
-  if (q < fanOut) {
-    put(at, value.x);
-  }
-  if (q + 1u < fanOut) {
-    put(at + 1u, value.y);
-  }
-  if (q + 2u < fanOut) {
-    put(at + 2u, value.z);
-  }
-  if (q + 3u < fanOut) {
-    put(at + 3u, value.w);
-  }
+  if (q < fanOut) { put(at, value.x); }
+  if (q + 1u < fanOut) { put(at + 1u, value.y); }
+  if (q + 2u < fanOut) { put(at + 2u, value.z); }
+  if (q + 3u < fanOut) { put(at + 3u, value.w); }
 }
 
 @compute @workgroup_size(threads)
@@ -108,19 +131,44 @@ fn main(
   let threadP = thread / threadsQ;
   let threadQ = thread % threadsQ;
   let columnA = thread % quadsP;
+  let rowA = thread / quadsP;
+  let p = p0 + columnA * 4u;
   let columnD = thread % quadsQ;
+  let rowD = thread / quadsQ;
+  let q = q0 + columnD * 4u;
 
   var total = array<vec4f, 16>();
   let first = group.z * samplesPerSlice;
   let last = min(samples, first + samplesPerSlice);
+  var aheadA = array<vec4f, 4>();
+  var aheadD = array<vec4f, 4>();
+  if (prefetch) {
+    aheadA = activationsAhead(first + rowA, p, last);
+    aheadD = deltasAhead(first + rowD, q, last);
+  }
   for (var sample = first; sample < last; sample += tileK) {
-    for (var k = thread / quadsP; k < tileK; k += threads / quadsP) {
-      stagedA[k * quadsP + columnA] = applyPhi(activation4(sample + k, p0 + columnA * 4u, last));
-    }
-    for (var k = thread / quadsQ; k < tileK; k += threads / quadsQ) {
-      stagedD[k * quadsQ + columnD] = applyPhi(delta4(sample + k, q0 + columnD * 4u, last));
+    if (prefetch) {
+      stageA(rowA, columnA, aheadA[0]);
+      stageA(rowA + stepA, columnA, aheadA[1]);
+      stageA(rowA + 2u * stepA, columnA, aheadA[2]);
+      stageA(rowA + 3u * stepA, columnA, aheadA[3]);
+      stageD(rowD, columnD, aheadD[0]);
+      stageD(rowD + stepD, columnD, aheadD[1]);
+      stageD(rowD + 2u * stepD, columnD, aheadD[2]);
+      stageD(rowD + 3u * stepD, columnD, aheadD[3]);
+    } else {
+      for (var k = rowA; k < tileK; k += stepA) {
+        stagedA[k * quadsP + columnA] = applyPhi(activation4(sample + k, p, last));
+      }
+      for (var k = rowD; k < tileK; k += stepD) {
+        stagedD[k * quadsQ + columnD] = applyPhi(delta4(sample + k, q, last));
+      }
     }
     workgroupBarrier();
+    if (prefetch) {
+      aheadA = activationsAhead(sample + tileK + rowA, p, last);
+      aheadD = deltasAhead(sample + tileK + rowD, q, last);
+    }
     for (var k = 0u; k < tileK; k++) {
       let a = stagedA[k * quadsP + threadP];
       let d = stagedD[k * quadsQ + threadQ];

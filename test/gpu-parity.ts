@@ -8,6 +8,7 @@ import {bodies} from '../dist/kernels/reference/engine.js';
 import {type KernelName, type Params, row} from '../dist/kernels/table.js';
 import {WebGpuEngine} from '../dist/kernels/webgpu.js';
 import {constantsOf, makePlan} from '../dist/kernels/webgpu-plan.js';
+import type {MomentKernel, Tiling} from '../dist/kernels/webgpu-tilings.js';
 import {device} from './gpu.js';
 
 export type Arrays = Record<string, Float32Array | Uint32Array | Int32Array>;
@@ -53,9 +54,11 @@ export async function onGpu<K extends KernelName>(
   params: Params<K>,
   arrays: Arrays,
   times = 1,
+  tiling?: Tiling,
 ): Promise<Arrays> {
   engine ??= new WebGpuEngine(device);
   const gpu = engine;
+  if (tiling) gpu.useTiling(kernel as MomentKernel, params as Params<MomentKernel>, tiling);
   const held = Object.entries(arrays).map(([name, array]) => {
     const bytes = new Uint8Array(4 * (array.length + guardWords)).fill(guard & 0xff);
     bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
@@ -73,7 +76,7 @@ export async function onGpu<K extends KernelName>(
     results[name] = dtype === 'f32' ? new Float32Array(bits.buffer) : bits;
     buffer.destroy();
   }
-  const {stages} = makePlan(kernel, constantsOf(kernel, params), device.limits);
+  const {stages} = makePlan(kernel, constantsOf(kernel, params), device.limits, tiling);
   for (const {constants} of stages) {
     for (const name of ['micro', 'vectorA', 'vectorD', 'accumulate']) {
       if (name in constants) seen.add(`${kernel} ${name} ${constants[name]}`);
@@ -94,14 +97,15 @@ export async function parity<K extends KernelName>(
   n: number,
   scale: Doubles,
   times = 1,
+  tiling?: Tiling,
 ): Promise<void> {
   const body = bodies[kernel] as unknown as (params: Params<K>, buffers: Doubles) => void;
   const truth: Doubles = Object.fromEntries(Object.entries(arrays).map(([name, a]) => [name, Float64Array.from(a)]));
   for (let i = 0; i < times; i++) body(params, truth);
-  const actual = await onGpu(kernel, params, arrays, times);
+  const actual = await onGpu(kernel, params, arrays, times, tiling);
   cases++;
   for (const [name, bounds] of Object.entries(scale)) {
-    const what = `${kernel} ${JSON.stringify(params)} ${name}`;
+    const what = `${kernel} ${JSON.stringify(params)} ${tiling ? JSON.stringify(tiling) : ''} ${name}`;
     for (let i = 0; i < truth[name].length; i++) {
       const allowed = epsilon * Math.log2(n + 2) * bounds[i] + 1e-37;
       const share = Math.abs(actual[name][i] - truth[name][i]) / allowed;
@@ -111,16 +115,17 @@ export async function parity<K extends KernelName>(
   }
 }
 
-type MomentKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_sum' | 'grad_moment_depthwise';
+type TestedMoment = MomentKernel | 'grad_moment_sum' | 'grad_moment_depthwise';
 
 /** Parity of a moment kernel: the scale is the same kernel on absolute values (phi = abs adds what phi = identity adds). */
-export async function momentParity<K extends MomentKernel>(
+export async function momentParity<K extends TestedMoment>(
   kernel: K,
   params: Params<K>,
   kind: Kind,
   lengths: {activations: number; deltas: number; moment: number},
   n: number,
   times = 1,
+  tiling?: Tiling,
 ): Promise<void> {
   const safe = params.phi === 'square' && kind === 'huge' ? 'normal' : kind; // 1e38 squared has no 32-bit result
   const arrays = {
@@ -135,7 +140,7 @@ export async function momentParity<K extends MomentKernel>(
   };
   const body = bodies[kernel] as unknown as (params: Params<K>, buffers: Doubles) => void;
   for (let i = 0; i < times; i++) body(params, scale);
-  await parity(kernel, params, arrays, n, {moment: scale.moment}, times);
+  await parity(kernel, params, arrays, n, {moment: scale.moment}, times, tiling);
 }
 
 /** Uniform numbers in (-0.5, 0.5) from a linear congruential generator: the same on every run. */
@@ -149,6 +154,14 @@ export function randomNumbers(seed: number): () => number {
 
 type Factors = Record<string, readonly unknown[]>;
 type Row<F extends Factors> = {[N in keyof F]: F[N][number]};
+
+/** Every combination. */
+export function product<const F extends Factors>(factors: F): Row<F>[] {
+  return Object.entries(factors).reduce<object[]>(
+    (rows, [name, values]) => rows.flatMap((row) => values.map((value) => ({...row, [name]: value}))),
+    [{}],
+  ) as Row<F>[];
+}
 
 /** A small table in which every two values of different factors meet in some row (greedy). */
 export function pairwise<const F extends Factors>(factors: F): Row<F>[] {

@@ -6,6 +6,8 @@
 import './webgpu-navigator.js'; // first: the next import looks for navigator.gpu while it is loaded
 import {registerWebGpu} from './webgpu-register.js';
 
+export type {TuneOptions, Tuning} from '../kernels/webgpu-tune.js';
 export {requestAdapter, requestDevice} from './webgpu-register.js';
+export {autotune, useTuning} from './webgpu-tuning.js';
 
 registerWebGpu();

@@ -13,3 +13,6 @@ export {
   table,
 } from './table.js';
 export {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
+export type {MomentKernel, Tiling} from './webgpu-tilings.js';
+export {TimedStream} from './webgpu-timing.js';
+export {type TuneOptions, type TuneResult, type Tuning, tune, tuningOf, useTuning} from './webgpu-tune.js';

@@ -13,6 +13,7 @@ import {type BufferSpec, buffersOf, type KernelName, type Params} from './table.
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
+import {type TuneOptions, type Tuning, tune, tuningOf, useTuning} from './webgpu-tune.js';
 
 interface TensorData {
   resource?: GPUBuffer | null;
@@ -185,6 +186,22 @@ export class WebGpuTensorEngine implements TensorEngine {
       throw error;
     }
     return result;
+  }
+
+  /**
+   * Measures every call of a moment kernel that was run so far, and uses what is fastest from now on.
+   *
+   * @returns all that is tuned, for {@link useTuning}
+   * @throws EngramError ARGUMENT, DEVICE
+   */
+  async tune(options?: TuneOptions): Promise<Tuning> {
+    for (const {kernel, params} of [...this.engine.momentCalls]) await tune(this.engine, kernel, params, options);
+    return tuningOf(this.engine);
+  }
+
+  /** Uses what was tuned before. @throws EngramError ARGUMENT for another adapter */
+  useTuning(tuning: Tuning): void {
+    useTuning(this.engine, tuning);
   }
 
   /** Length of an input, or an error; nothing is uploaded yet. */

@@ -3,6 +3,7 @@ import {type ShaderName, shaders} from './shaders.gen.js';
 import type {KernelName, Params} from './table.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {constantsOf, makePlan, planKey, type Stage} from './webgpu-plan.js';
+import {isMomentKernel, type MomentKernel, type Tiling} from './webgpu-tilings.js';
 
 /** A layout of bind groups; `key` is the same for equal ones. */
 export interface Layout {
@@ -34,12 +35,27 @@ export class Pipelines {
     return this.pipelines.size;
   }
 
+  /** Tilings that were set, by the key of their call. */
+  readonly tilings = new Map<string, Tiling>();
+  /** Moment kernels met so far, by key: what there is to tune. */
+  readonly momentCalls = new Map<string, {kernel: MomentKernel; params: Params<MomentKernel>}>();
+
+  /** Plans a call by this tiling from now on; by the cost rule without one. */
+  useTiling<K extends MomentKernel>(kernel: K, params: Params<K>, tiling: Tiling | undefined): void {
+    const key = planKey(kernel, params);
+    if (tiling) this.tilings.set(key, tiling);
+    else this.tilings.delete(key);
+    this.plans.delete(key);
+  }
+
   /** The plan of a call of these sizes and choices. */
   planOf<K extends KernelName>(kernel: K, params: Params<K>): CompiledPlan {
     const key = planKey(kernel, params);
     let compiled = this.plans.get(key);
     if (!compiled) {
-      const plan = makePlan(kernel, constantsOf(kernel, params), this.device.limits);
+      const plan = makePlan(kernel, constantsOf(kernel, params), this.device.limits, this.tilings.get(key));
+      if (isMomentKernel(kernel) && plan.stages.length > 0)
+        this.momentCalls.set(key, {kernel, params: params as Params<MomentKernel>});
       compiled = {scratchLength: plan.scratchLength, stages: plan.stages.map((stage) => this.compile(stage))};
       this.plans.set(key, compiled);
     }

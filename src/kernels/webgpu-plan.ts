@@ -4,9 +4,23 @@
  * Plain arithmetic on the sizes of the call, so that a plan can be tested without a GPU. The cost rules below are sized
  * for a big GPU (NVIDIA H200 class: 132 processors of 4 x 32 lanes); a small one only gets finer slices than it needs.
  */
+import {EngramError} from '../errors.js';
 import {paramValue} from './check.js';
 import type {ShaderName} from './shaders.gen.js';
 import {buffersOf, type KernelName, kernelNames, type Params, paramsOf, row} from './table.js';
+import {
+  bestTiling,
+  fits,
+  fullGpu,
+  isMomentKernel,
+  type MomentKernel,
+  momentShape,
+  scratchLimit,
+  type Tiling,
+  type TilingLimits,
+  tilingsOf,
+  warp,
+} from './webgpu-tilings.js';
 
 /** One binding of a stage: a buffer of the row, the scratch buffer, the scalars, or nothing (a dummy is bound). */
 export interface Binding {
@@ -26,9 +40,7 @@ export interface Plan {
   readonly scratchLength: number;
 }
 /** The limits of a device that a plan depends on; a `GPUDevice`'s limits fit. */
-export interface PlanLimits {
-  readonly maxComputeInvocationsPerWorkgroup: number;
-  readonly maxComputeWorkgroupStorageSize: number;
+export interface PlanLimits extends TilingLimits {
   readonly maxComputeWorkgroupsPerDimension: number;
 }
 
@@ -37,9 +49,6 @@ export const scalars = '#scalars';
 export const nothing = '#nothing';
 
 const flat = 256; // threads of the elementwise shaders
-const warp = 32; // threads that run in step on the GPUs the rules are sized for
-const fullGpu = 1024; // warps below which a big GPU idles
-const scratchLimit = 8 * 2 ** 20; // elements: partial sums may take 32 MiB
 const nothingToDo: Plan = {stages: [], scratchLength: 0};
 
 type Numbers = Readonly<Record<string, number>>;
@@ -56,6 +65,48 @@ export function planKey<K extends KernelName>(kernel: K, params: Params<K>): str
   let key: string = kernel;
   for (const name of constantNames.get(kernel)!) key += `,${(params as Readonly<Record<string, unknown>>)[name]}`;
   return key;
+}
+
+/**
+ * The call of a key that {@link planKey} made for a moment kernel.
+ *
+ * @throws EngramError ARGUMENT for anything else
+ */
+export function callOf(key: string): {kernel: MomentKernel; params: Params<MomentKernel>} {
+  const [kernel, ...values] = key.split(',');
+  const names = isMomentKernel(kernel) ? constantNames.get(kernel)! : [];
+  if (!isMomentKernel(kernel) || values.length !== names.length) {
+    throw new EngramError('ARGUMENT', {
+      expected: 'the key of a call of grad_moment or grad_moment_dense',
+      received: JSON.stringify(key),
+      remedy: 'Pass what tuningOf() gave, unchanged.',
+    });
+  }
+  const spec = row(kernel).params;
+  const params = Object.fromEntries(
+    names.map((name, i) => [name, spec[name].kind === 'choice' ? values[i] : Number(values[i])]),
+  );
+  return {kernel, params: params as unknown as Params<MomentKernel>};
+}
+
+/** All tilings of a call that fit the device, the one that should be fastest first. */
+export function candidateTilings<K extends MomentKernel>(kernel: K, params: Params<K>, limits: TilingLimits): Tiling[] {
+  return tilingsOf(momentShape(kernel, constantsOf(kernel, params)), limits);
+}
+
+/** @throws EngramError ARGUMENT for a tiling that the call or the device cannot have */
+export function checkTiling<K extends MomentKernel>(
+  kernel: K,
+  params: Params<K>,
+  tiling: Tiling,
+  limits: TilingLimits,
+): void {
+  if (fits(tiling, momentShape(kernel, constantsOf(kernel, params)), limits)) return;
+  throw new EngramError('ARGUMENT', {
+    expected: `a tiling of ${kernel} within the limits of the GPU device`,
+    received: JSON.stringify(tiling),
+    remedy: 'Take one that was measured for this call on this adapter.',
+  });
 }
 
 /** Scalars of a call in the order of the shader's struct: the row's, then what must be derived in float64. */
@@ -76,18 +127,17 @@ export function constantsOf<K extends KernelName>(kernel: K, params: Params<K>):
   return Object.fromEntries(constantNames.get(kernel)!.map((name) => [name, paramValue(spec, name, values[name])]));
 }
 
-/** The dispatches of a call with these constants; none where no output element depends on the inputs. */
-export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLimits): Plan {
+/**
+ * The dispatches of a call with these constants; none where no output element depends on the inputs.
+ *
+ * @param tiling of grad_moment and grad_moment_dense; by default the one that costs least
+ */
+export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLimits, tiling?: Tiling): Plan {
   const c = constants;
   switch (kernel) {
-    case 'grad_moment': {
-      const fanIn = c.filterDepth * c.filterHeight * c.filterWidth * c.inChannels;
-      const positions = c.uses * c.outDepth * c.outHeight * c.outWidth;
-      const vectorA = c.inChannels % 4 === 0;
-      return momentPlan(kernel, c, limits, {fanIn, positions, vectorA});
-    }
+    case 'grad_moment':
     case 'grad_moment_dense':
-      return momentPlan(kernel, c, limits, {fanIn: c.fanIn, positions: 1, vectorA: c.fanIn % 4 === 0});
+      return momentPlan(kernel, c, limits, tiling);
     case 'grad_moment_sum':
       return lanesPlan(kernel, c, limits, {
         size: c.fanOut,
@@ -133,59 +183,23 @@ export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLim
   }
 }
 
-/**
- * grad_moment and grad_moment_dense. The tile with the least cost is taken, where cost is
- *   padded sums x (1 + 4/micro + 4/tileP + 4/tileQ) x idle
- * for the arithmetic with what the tile wastes beyond the edges, reads of workgroup memory, staging of both operands,
- * and warps that the GPU lacks (or lanes that a warp lacks).
- *
- * Samples are split into slices until the GPU is full, but a slice keeps 512 multiply-adds for every sum it writes, so
- * that joining the slices costs little, and the partial sums stay within the scratch limit.
- */
-function momentPlan(
-  kernel: 'grad_moment' | 'grad_moment_dense',
-  c: Numbers,
-  limits: PlanLimits,
-  shape: {fanIn: number; positions: number; vectorA: boolean},
-): Plan {
-  const {fanIn, positions, vectorA} = shape;
-  const sums = fanIn * c.fanOut;
-  if (sums * positions * c.samples === 0) return nothingToDo;
-  let best = {cost: Number.POSITIVE_INFINITY, micro: 0, tileP: 0, tileQ: 0, slices: 0};
-  for (const micro of [8, 4]) {
-    for (const tileP of [16, 32, 64, 128]) {
-      for (const tileQ of [16, 32, 64, 128]) {
-        const threads = (tileP * tileQ) / micro ** 2;
-        if (threads > Math.min(256, limits.maxComputeInvocationsPerWorkgroup)) continue;
-        const tiles = Math.ceil(fanIn / tileP) * Math.ceil(c.fanOut / tileQ);
-        const warps = Math.ceil(threads / warp) * tiles;
-        const slices = sliceCount(Math.ceil((2 * fullGpu) / warps), c.samples, positions, sums);
-        const idle = Math.max(1, fullGpu / (warps * slices)) * Math.max(1, warp / threads);
-        const cost = tiles * tileP * tileQ * (1 + 4 / micro + 4 / tileP + 4 / tileQ) * idle;
-        if (cost < best.cost) best = {cost, micro, tileP, tileQ, slices};
-      }
-    }
-  }
-  const {micro, tileP, tileQ, slices} = best;
-  const samplesPerSlice = Math.ceil(c.samples / slices);
-  const staged = kernel === 'grad_moment' ? positions : samplesPerSlice;
-  const deepest = Math.floor(limits.maxComputeWorkgroupStorageSize / (4 * (tileP + tileQ)));
-  const vectorD = c.fanOut % 4 === 0;
-  const constants = {
-    ...c,
-    micro,
-    tileP,
-    tileQ,
-    tileK: depth(staged, Math.min(32, deepest)),
-    samplesPerSlice,
-    accumulate: Number(slices === 1),
-    vectorA: Number(vectorA),
-    vectorD: Number(vectorD),
-  };
+/** grad_moment and grad_moment_dense: a tile of M for a workgroup, slices of the samples for the z axis. */
+function momentPlan(kernel: MomentKernel, c: Numbers, limits: PlanLimits, tiling: Tiling | undefined): Plan {
+  const shape = momentShape(kernel, c);
+  if (shape.fanIn * shape.fanOut * shape.positions * shape.samples === 0) return nothingToDo;
+  const chosen = tiling ?? bestTiling(shape, limits);
+  const {fanIn, fanOut, vectorA, vectorD} = shape;
+  const slices = Math.ceil(shape.samples / chosen.samplesPerSlice);
   const stage: Stage = {
     shader: kernel,
-    constants,
-    workgroups: spread(Math.ceil(fanIn / tileP) * Math.ceil(c.fanOut / tileQ), slices, limits),
+    constants: {
+      ...c,
+      ...chosen,
+      accumulate: Number(slices === 1),
+      vectorA: Number(vectorA),
+      vectorD: Number(vectorD),
+    },
+    workgroups: spread(Math.ceil(fanIn / chosen.tileP) * Math.ceil(fanOut / chosen.tileQ), slices, limits),
     bindings: [
       read('activations'),
       read('deltas'),
@@ -194,23 +208,7 @@ function momentPlan(
       read(vectorD ? 'deltas' : nothing),
     ],
   };
-  return withReduction(stage, sums, slices, limits);
-}
-
-/** Slices of the samples: as many as wanted, none empty, each with enough work, all within the scratch limit. */
-function sliceCount(wanted: number, samples: number, positions: number, sums: number): number {
-  const worthwhile = Math.floor((samples * positions) / 512);
-  const most = Math.min(wanted, samples, worthwhile, Math.floor(scratchLimit / sums));
-  return most <= 1 ? 1 : Math.ceil(samples / Math.ceil(samples / most));
-}
-
-/** Positions staged at a time, at most `deepest`: least zero padding, counting two for the barriers of each stage. */
-function depth(positions: number, deepest: number): number {
-  if (positions <= Math.min(8, deepest)) return positions;
-  let best = Math.min(8, deepest);
-  const cost = (k: number) => Math.ceil(positions / k) * (k + 2);
-  for (let k = best + 1; k <= deepest; k++) if (cost(k) < cost(best)) best = k;
-  return best;
+  return withReduction(stage, fanIn * fanOut, slices, limits);
 }
 
 /**

@@ -11,8 +11,9 @@ import {BindGroups, type GpuRange} from './webgpu-bindings.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {ScalarRing, Scratch, usage} from './webgpu-memory.js';
 import {Pipelines} from './webgpu-pipelines.js';
-import {type Binding, scalarValues, scratch} from './webgpu-plan.js';
+import {type Binding, checkTiling, scalarValues, scratch} from './webgpu-plan.js';
 import {type CommandStream, OwnStream} from './webgpu-stream.js';
+import type {MomentKernel, Tiling} from './webgpu-tilings.js';
 import {windowAlignment, windowsOf} from './webgpu-windows.js';
 
 export type {GpuRange} from './webgpu-bindings.js';
@@ -60,6 +61,27 @@ export class WebGpuEngine implements Engine<GpuMemory> {
   /** Pipelines made so far: what a shape costs the first time. */
   get pipelineCount(): number {
     return this.pipelines.count;
+  }
+
+  /** Tilings that were set by {@link useTiling}, by the key of their call. */
+  get tilings(): ReadonlyMap<string, Tiling> {
+    return this.pipelines.tilings;
+  }
+
+  /** Calls of moment kernels that were run so far, each once. */
+  get momentCalls(): Iterable<{kernel: MomentKernel; params: Params<MomentKernel>}> {
+    return this.pipelines.momentCalls.values();
+  }
+
+  /**
+   * Cuts calls of these sizes so from now on, instead of by the cost rule; see `tune`, which measures.
+   *
+   * @param tiling undefined: by the cost rule again
+   * @throws EngramError ARGUMENT for one that the call or the device cannot have
+   */
+  useTiling<K extends MomentKernel>(kernel: K, params: Params<K>, tiling: Tiling | undefined): void {
+    if (tiling) checkTiling(kernel, params, tiling, this.device.limits);
+    this.pipelines.useTiling(kernel, params, tiling);
   }
 
   /**
