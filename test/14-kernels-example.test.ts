@@ -1,10 +1,11 @@
-/** The example of engram/kernels, as a reader of the README runs it, with the addon and without. */
+/** The examples of engram/kernels, as a reader of the README runs them: with the addon, without, and on a GPU device. */
 import {spawnSync} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {describe, expect, it} from 'vitest';
+import {describeGpu} from './gpu.js';
 import {describeAddon} from './native.js';
 
-const example = fileURLToPath(new URL('../examples/kernels.mjs', import.meta.url));
+const pathOf = (example: string) => fileURLToPath(new URL(`../examples/${example}`, import.meta.url));
 
 for (const [name, about, env] of [
   ['native', describeAddon, {}],
@@ -12,7 +13,7 @@ for (const [name, about, env] of [
 ] as const) {
   about(`examples/kernels.mjs on the ${name} engine`, () => {
     it('agrees with its plain loops and stops its long kernel', () => {
-      const {status, stdout} = spawnSync(process.execPath, [example], {
+      const {status, stdout} = spawnSync(process.execPath, [pathOf('kernels.mjs')], {
         encoding: 'utf8',
         env: {...process.env, ...env},
       });
@@ -28,3 +29,13 @@ for (const [name, about, env] of [
     });
   });
 }
+
+describeGpu('examples/kernels-webgpu.mjs on a device of its own', () => {
+  it('agrees with the reference engine', () => {
+    const {status, stdout} = spawnSync(process.execPath, [pathOf('kernels-webgpu.mjs')], {encoding: 'utf8'});
+    const [, mean, difference] = /importance (\S+), within (\S+) of the reference/.exec(stdout) ?? [];
+    expect(Number(mean)).toBeGreaterThan(0.1);
+    expect(Number(difference)).toBeLessThan(1e-4);
+    expect(status).toBe(0);
+  });
+});
