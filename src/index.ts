@@ -1,5 +1,6 @@
 /** Engram: continual learning for TensorFlow.js with exact per-sample importance. */
 export {EngramError, type ErrorCode} from './errors.js';
+export type {Precision} from './kernels/precision.js';
 export {Accumulation, type AccumulationLoadOptions} from './memory/accumulation.js';
 export type {AttachReport} from './memory/attach.js';
 export type {BatchLike, Inputs, Samples} from './memory/batches.js';

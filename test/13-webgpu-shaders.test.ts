@@ -8,6 +8,8 @@ import {makePlan, type Stage} from '../dist/kernels/webgpu-plan.js';
 
 const folder = new URL('../shaders/', import.meta.url);
 const files = readdirSync(folder).filter((file) => file.endsWith('.wgsl'));
+/** What 13-webgpu-matrix.test.ts compiles, on a device with more features. */
+const onTensorCores = ['grad_moment.f16', 'grad_moment.f16x3', 'grad_moment.largest'];
 const text = (file: string): string => readFileSync(new URL(file, folder), 'utf8');
 const limits = {
   maxComputeInvocationsPerWorkgroup: 256,
@@ -51,7 +53,7 @@ describe('the shader files', () => {
   });
 
   it('are the kernels of the table and their declared variants', () => {
-    const variants = ['grad_moment.reduce', 'penalty_value.total'];
+    const variants = ['grad_moment.reduce', 'penalty_value.total', ...onTensorCores];
     expect(files.map((file) => file.slice(0, -5)).sort()).toEqual([...kernelNames, ...variants].sort());
   });
 
@@ -91,7 +93,7 @@ describe('the shader files', () => {
     const adapter = await gpu.requestAdapter();
     const device = await adapter!.requestDevice();
     const stages: Stage[] = calls.flatMap(([kernel, constants]) => [...makePlan(kernel, constants, limits).stages]);
-    expect(new Set(stages.map(({shader}) => shader)).size).toBe(files.length);
+    expect(new Set(stages.map(({shader}) => shader)).size).toBe(files.length - onTensorCores.length);
     for (const {shader, constants} of stages) {
       device.pushErrorScope('validation');
       const module = device.createShaderModule({code: shaders[shader]});

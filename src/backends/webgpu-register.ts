@@ -3,10 +3,11 @@ import {WebGPUBackend, webgpu_util} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {DeviceHealth} from '../kernels/webgpu-health.js';
+import {matrixFeatures, noteMatrices} from '../kernels/webgpu-matrices.js';
 import {registerGradients} from './webgpu-gradients.js';
 
 /** Used where the adapter has them; all are optional. */
-const usefulFeatures = ['timestamp-query', 'subgroups', 'shader-f16', 'bgra8unorm-storage'];
+const usefulFeatures = ['timestamp-query', 'bgra8unorm-storage', ...matrixFeatures];
 
 /**
  * tfjs' backend, except that a reading never passes off zeros as the result of work that the GPU did not do, and that
@@ -88,6 +89,7 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const requiredFeatures = usefulFeatures.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
   const device = await adapter.requestDevice({requiredLimits, requiredFeatures});
   DeviceHealth.of(device);
+  noteMatrices(device, adapter.info);
   return device;
 }
 

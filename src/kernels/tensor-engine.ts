@@ -7,6 +7,7 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type {EngineName} from './engine.js';
+import type {Precision, PrecisionOption} from './precision.js';
 import type {BufferName, KernelName, Params} from './table.js';
 
 /** Engine-owned memory, zeroed at birth, updated in place, never visible to users. */
@@ -42,12 +43,16 @@ export interface TensorEngine {
    * Runs one kernel and returns its `write` buffers as new tensors, tracked by the surrounding `tf.tidy` if any.
    * `null` stands for a buffer of length 0. Asynchronous on a GPU: nothing is read back.
    *
-   * @throws EngramError ARGUMENT, SHAPE, DTYPE, DISPOSED or BACKEND, before anything is changed
+   * @param options.precision of the products of `grad_moment`; all other kernels compute in f32. Default `f32`
+   * @throws EngramError ARGUMENT, SHAPE, DTYPE, DISPOSED, BACKEND or DEVICE, before anything is changed
    */
   run<K extends KernelName>(
     kernel: K,
     params: Params<K>,
     inputs: TensorInputs<K>,
     outputs: OutputShapes<K>,
+    options?: PrecisionOption,
   ): TensorOutputs<K>;
+  /** @throws EngramError ARGUMENT for what is no precision; BACKEND or DEVICE for one that this engine cannot compute in */
+  checkPrecision(precision: Precision): void;
 }

@@ -4,6 +4,7 @@ import {EngramError} from '../errors.js';
 import {bufferLength, checkTensorType} from './check.js';
 import type {Buffers, Engine, EngineName, HostArray} from './engine.js';
 import {hostEngine} from './host.js';
+import {checkHostPrecision, type Precision, type PrecisionOption} from './precision.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 
@@ -72,7 +73,9 @@ export class HostTensorEngine implements TensorEngine {
     params: Params<K>,
     inputs: TensorInputs<K>,
     outputs: OutputShapes<K>,
+    {precision = 'f32'}: PrecisionOption = {},
   ): TensorOutputs<K> {
+    this.checkPrecision(precision);
     const arrays: Record<string, HostArray> = {};
     const written: [string, number[]][] = [];
     for (const [name, spec] of Object.entries(row(kernel).buffers)) {
@@ -88,6 +91,10 @@ export class HostTensorEngine implements TensorEngine {
     return Object.fromEntries(
       written.map(([name, shape]) => [name, this.tensorOn(arrays[name] as Float32Array, shape)]),
     ) as unknown as TensorOutputs<K>;
+  }
+
+  checkPrecision(precision: Precision): void {
+    checkHostPrecision(precision, this.name);
   }
 
   private tensorOn(values: Float32Array, shape: number[]): tf.Tensor {

@@ -9,6 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {checkCall, checkTensorType} from './check.js';
 import type {Buffers} from './engine.js';
+import type {Precision, PrecisionOption} from './precision.js';
 import {type BufferSpec, buffersOf, type KernelName, type Params} from './table.js';
 import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
@@ -116,8 +117,10 @@ export class WebGpuTensorEngine implements TensorEngine {
     params: Params<K>,
     inputs: TensorInputs<K>,
     outputs: OutputShapes<K>,
+    {precision = 'f32'}: PrecisionOption = {},
   ): TensorOutputs<K> {
     DeviceHealth.of(this.backend.device).check();
+    this.checkPrecision(precision);
     const specs = buffersOf(kernel);
     const given = inputs as Readonly<Record<string, tf.Tensor | Cell | null>>;
     const shapes = outputs as Readonly<Record<string, number[]>>;
@@ -135,7 +138,7 @@ export class WebGpuTensorEngine implements TensorEngine {
         if (access === 'write') made[name] = this.output(shapes[name]);
         ranges[name] = this.memoryOf(made[name] ?? given[name], lengths[name]);
       }
-      this.engine.runChecked(kernel, params, ranges);
+      this.engine.runChecked(kernel, params, ranges, precision);
     } catch (error) {
       for (const tensor of Object.values(made)) tensor.dispose();
       throw error;
@@ -153,6 +156,10 @@ export class WebGpuTensorEngine implements TensorEngine {
       data.values = onHost ?? (await this.engine.read(data.resource!, size));
     });
     await Promise.all(kept);
+  }
+
+  checkPrecision(precision: Precision): void {
+    this.engine.checkPrecision(precision);
   }
 
   /**

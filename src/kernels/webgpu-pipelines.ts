@@ -1,7 +1,10 @@
 /** Compiled plans: what a call runs, made at the first call of its kind and kept. */
+import {matrixPrecision, type Precision} from './precision.js';
 import {type ShaderName, shaders} from './shaders.gen.js';
 import type {KernelName, Params} from './table.js';
 import {DeviceHealth} from './webgpu-health.js';
+import {hasMatrices} from './webgpu-matrices.js';
+import {matrixPlan} from './webgpu-matrix-plan.js';
 import {constantsOf, makePlan, planKey, type Stage} from './webgpu-plan.js';
 import {isMomentKernel, type MomentKernel, type Tiling} from './webgpu-tilings.js';
 
@@ -28,7 +31,12 @@ export class Pipelines {
   private readonly layouts = new Map<string, Layout>();
   private readonly modules = new Map<ShaderName, GPUShaderModule>();
 
-  constructor(private readonly device: GPUDevice) {}
+  /** Whether the device has tensor cores that the shaders can use. */
+  readonly matrices: boolean;
+
+  constructor(private readonly device: GPUDevice) {
+    this.matrices = hasMatrices(device);
+  }
 
   /** Pipelines made so far. */
   get count(): number {
@@ -49,13 +57,20 @@ export class Pipelines {
   }
 
   /** The plan of a call of these sizes and choices. */
-  planOf<K extends KernelName>(kernel: K, params: Params<K>): CompiledPlan {
-    const key = planKey(kernel, params);
+  planOf<K extends KernelName>(kernel: K, params: Params<K>, precision: Precision): CompiledPlan {
+    const matrices = kernel === 'grad_moment' && this.matrices ? matrixPrecision(precision) : undefined;
+    const call = planKey(kernel, params);
+    const key = matrices ? `${call},${matrices}` : call;
     let compiled = this.plans.get(key);
     if (!compiled) {
-      const plan = makePlan(kernel, constantsOf(kernel, params), this.device.limits, this.tilings.get(key));
-      if (isMomentKernel(kernel) && plan.stages.length > 0)
-        this.momentCalls.set(key, {kernel, params: params as Params<MomentKernel>});
+      const {limits} = this.device;
+      const constants = constantsOf(kernel, params);
+      const plan =
+        (matrices && matrixPlan(matrices, constants, limits)) ??
+        makePlan(kernel, constants, limits, this.tilings.get(call));
+      if (isMomentKernel(kernel) && plan.stages.length > 0) {
+        this.momentCalls.set(call, {kernel, params: params as Params<MomentKernel>});
+      }
       compiled = {scratchLength: plan.scratchLength, stages: plan.stages.map((stage) => this.compile(stage))};
       this.plans.set(key, compiled);
     }

@@ -51,7 +51,7 @@ export const nothing = '#nothing';
 const flat = 256; // threads of the elementwise shaders
 const nothingToDo: Plan = {stages: [], scratchLength: 0};
 
-type Numbers = Readonly<Record<string, number>>;
+export type Numbers = Readonly<Record<string, number>>;
 
 const namesOf = (wanted: (kind: string) => boolean) =>
   new Map(
@@ -269,13 +269,13 @@ function rowBindings(kernel: KernelName, hasScalars: boolean): Binding[] {
 }
 
 /** Workgroups as x, y, z: a dimension holds 65535, so more are laid out in two; the shaders skip the surplus. */
-function spread(groups: number, slices: number, limits: PlanLimits): [number, number, number] {
+export function spread(groups: number, slices: number, limits: PlanLimits): [number, number, number] {
   const y = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
   return [Math.ceil(groups / y), y, slices];
 }
 
-const read = (from: string): Binding => ({from, access: 'read'});
-const readWrite = (from: string): Binding => ({from, access: 'read_write'});
+export const read = (from: string): Binding => ({from, access: 'read'});
+export const readWrite = (from: string): Binding => ({from, access: 'read_write'});
 const uniform: Binding = {from: scalars, access: 'uniform'};
 /** The smallest power of two that is not below n. */
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));

@@ -138,7 +138,8 @@ export function fits(tiling: Tiling, shape: MomentShape, limits: TilingLimits): 
 }
 
 /** Slices of the samples: as many as wanted, none empty, each with enough work, all within the scratch limit. */
-function sliceCount(wanted: number, {samples, positions, fanIn, fanOut}: MomentShape): number {
+export function sliceCount(wanted: number, shape: MomentShape): number {
+  const {samples, positions, fanIn, fanOut} = shape;
   const worthwhile = Math.floor((samples * positions) / 512);
   const most = Math.min(wanted, samples, worthwhile, Math.floor(scratchLimit / (fanIn * fanOut)));
   return most <= 1 ? 1 : Math.ceil(samples / Math.ceil(samples / most));

@@ -5,6 +5,7 @@
 import {EngramError} from '../errors.js';
 import {bufferLength, checkCall} from './check.js';
 import type {Buffers, Engine, HostArray, HostInput, RunOptions} from './engine.js';
+import {checkPrecision, noMatrices, type Precision, type PrecisionOption} from './precision.js';
 import {buffersOf, type KernelName, type Params} from './table.js';
 import {runOnArrays} from './webgpu-arrays.js';
 import {BindGroups, type GpuRange} from './webgpu-bindings.js';
@@ -84,14 +85,27 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     this.pipelines.useTiling(kernel, params, tiling);
   }
 
+  /** @throws EngramError ARGUMENT for what is no precision, DEVICE for one that this device cannot compute in */
+  checkPrecision(precision: Precision): void {
+    checkPrecision(precision);
+    if (precision !== 'auto' && precision !== 'f32' && !this.pipelines.matrices) throw noMatrices(precision);
+  }
+
   /**
    * Encodes one kernel into the stream.
    *
+   * @param options.precision of the products of `grad_moment`; all other kernels compute in f32. Default `f32`
    * @throws EngramError ARGUMENT, SHAPE, or DEVICE for a buffer beyond the device's limits, before anything is changed;
    *   DEVICE if the device was lost or refused earlier work
    */
-  run<K extends KernelName>(kernel: K, params: Params<K>, buffers: Buffers<K, GpuMemory>): void {
+  run<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    buffers: Buffers<K, GpuMemory>,
+    {precision = 'f32'}: PrecisionOption = {},
+  ): void {
     this.health.check();
+    this.checkPrecision(precision);
     const ranges: Ranges = {};
     const lengths: Record<string, number> = {};
     for (const [name] of buffersOf(kernel)) {
@@ -103,7 +117,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
       ranges[name] = lengths[name] === 0 ? null : range;
     }
     checkCall(kernel, params, lengths);
-    this.runChecked(kernel, params, ranges);
+    this.runChecked(kernel, params, ranges, precision);
   }
 
   /**
@@ -111,12 +125,12 @@ export class WebGpuEngine implements Engine<GpuMemory> {
    *
    * @param ranges of every buffer of the row; null for one of length 0
    */
-  runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>): void {
+  runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>, precision: Precision): void {
     this.checkSharing(kernel, ranges);
     const largest = Math.floor(this.device.limits.maxStorageBufferBindingSize / 4);
     const tooLarge = buffersOf(kernel).find(([name]) => (ranges[name]?.length ?? 0) > largest);
-    if (tooLarge) this.runWindows(kernel, params, ranges, largest, tooLarge[0]);
-    else this.encode(kernel, params, ranges);
+    if (tooLarge) this.runWindows(kernel, params, ranges, precision, tooLarge[0]);
+    else this.encode(kernel, params, ranges, precision);
     this.stream.encoded();
   }
 
@@ -203,9 +217,10 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     kernel: K,
     params: Params<K>,
     ranges: Readonly<Ranges>,
-    largest: number,
+    precision: Precision,
     name: string,
   ): void {
+    const largest = Math.floor(this.device.limits.maxStorageBufferBindingSize / 4);
     const lengths = Object.fromEntries(Object.entries(ranges).map(([each, range]) => [each, range?.length ?? 0]));
     const windows = windowsOf(kernel, params, lengths, largest);
     if (!windows)
@@ -221,12 +236,17 @@ export class WebGpuEngine implements Engine<GpuMemory> {
           offset: (range.offset ?? 0) + offsets[each],
         };
       }
-      this.encode(kernel, part, cut);
+      this.encode(kernel, part, cut, precision);
     }
   }
 
-  private encode<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>): void {
-    const {stages, scratchLength} = this.pipelines.planOf(kernel, params);
+  private encode<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    ranges: Readonly<Ranges>,
+    precision: Precision,
+  ): void {
+    const {stages, scratchLength} = this.pipelines.planOf(kernel, params, precision);
     if (stages.length === 0) return;
     const room = scratchLength > 0 ? {buffer: this.scratch.atLeast(scratchLength), length: scratchLength} : undefined;
     const values = scalarValues(kernel, params);

@@ -89,7 +89,8 @@ export class Accumulation {
    *
    * @param data samples: a tensor `[N, ...]`, nested array, `tf.data.Dataset` of batches or iterable of batches
    * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, NESTED_TAPE, NO_GRADIENTS, ARGUMENT, BUSY, DISPOSED;
-   * CHANGED if the parameters are not those of the first samples, or are trained meanwhile; the signal's reason
+   * CHANGED if the parameters are not those of the first samples, or are trained meanwhile; BACKEND or DEVICE for a
+   * precision that is not to be had; the signal's reason
    */
   async add(data: Samples, options: EstimateOptions = {}): Promise<void> {
     await this.alone(async () => {
@@ -97,7 +98,7 @@ export class Accumulation {
       checkEstimateOptions(options);
       checkVariableList(this.variables);
       if (!this.sums) await renewLostDevice();
-      const sums = new Sums(this.shapes, this.measure.phi);
+      const sums = new Sums(this.shapes, this.measure.phi, options.precision);
       const theta = this.theta ?? Theta.take(this.variables);
       const tally = new Tally();
       const check = async () => {

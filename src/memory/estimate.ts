@@ -14,8 +14,8 @@ export interface EstimateSettings extends EstimateOptions, AccumulationSettings 
  * Omega[p] = (1/N) sum_b phi(dS_b/dtheta_p), exact per sample, whatever the batch size (MAS paper, equation 2).
  *
  * @returns new tensors by variable name, owned by the caller; variables not on the path to the outputs are absent
- * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, NESTED_TAPE, NO_GRADIENTS, ARGUMENT, DISPOSED, CHANGED; the
- * signal's reason
+ * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, NESTED_TAPE, NO_GRADIENTS, ARGUMENT, DISPOSED, CHANGED;
+ * BACKEND or DEVICE for a precision that is not to be had; the signal's reason
  */
 export async function estimateImportance(
   network: NetworkLike,

@@ -1,6 +1,7 @@
 /** What calls take besides samples: their options, and how these are checked. */
 import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
+import {checkPrecision, type Precision} from '../kernels/precision.js';
 import {checkVariables, describe} from '../tape/network.js';
 
 /** How far a pass over the data has come. */
@@ -23,10 +24,21 @@ export interface EstimateOptions {
   signal?: AbortSignal;
   /** Called after every batch. */
   onProgress?: (progress: Progress) => void;
+  /**
+   * Precision of the products of per-sample gradients of convolutions and of layers applied along an axis, the bulk of
+   * the work; default `f32`. Nothing else is affected: forward and backward pass, certificate, single samples and sums
+   * stay in f32.
+   *
+   * `f16` and `f16x3` need tensor cores (an NVIDIA GPU through `engram/webgpu` in Node) and are refused elsewhere.
+   * `f16` is as accurate as TF32 (errors up to about 1e-3 of the sum of the magnitudes that a gradient adds up); `f16x3`
+   * is about as accurate as f32; `auto` is `f16x3` where the device has it, else `f32`. Layers with fewer positions than
+   * make tensor cores worth it stay in f32.
+   */
+  precision?: Precision;
 }
 
 /** @throws EngramError ARGUMENT for options that are not what their types say */
-export function checkEstimateOptions({batchSize, signal, onProgress}: EstimateOptions): void {
+export function checkEstimateOptions({batchSize, signal, onProgress, precision}: EstimateOptions): void {
   const refuse = (expected: string, value: unknown, remedy: string) => {
     throw new EngramError('ARGUMENT', {expected, received: String(value), remedy});
   };
@@ -39,6 +51,7 @@ export function checkEstimateOptions({batchSize, signal, onProgress}: EstimateOp
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     refuse('onProgress to be a function', onProgress, 'Leave it out, or pass (progress) => void.');
   }
+  if (precision !== undefined) checkPrecision(precision);
 }
 
 /** @throws EngramError ARGUMENT unless the value is undefined or allowed */

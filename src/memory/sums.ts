@@ -1,6 +1,7 @@
 /** Sums over samples of phi of per-sample gradients, held on the device as compensated pairs of 32-bit floats. */
 import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
+import type {Precision} from '../kernels/precision.js';
 import type {Params} from '../kernels/table.js';
 import type {Cell, TensorEngine} from '../kernels/tensor-engine.js';
 import {tensorEngine} from '../kernels/tensors.js';
@@ -44,11 +45,18 @@ export class Sums {
   private readonly sums = new Map<string, Sum>();
   private readonly engine: TensorEngine = tensorEngine();
 
-  /** @param shapes of all variables that may be reached, by name */
+  /**
+   * @param shapes of all variables that may be reached, by name
+   * @param precision of the products of `add`
+   * @throws EngramError BACKEND or DEVICE for a precision that the engine cannot compute in
+   */
   constructor(
     private readonly shapes: ReadonlyMap<string, readonly number[]>,
     private readonly phi: Phi,
-  ) {}
+    private readonly precision: Precision = 'f32',
+  ) {
+    this.engine.checkPrecision(precision);
+  }
 
   /** Sums that were read before, such as those of a file. */
   static of(shapes: ReadonlyMap<string, readonly number[]>, phi: Phi, values: ReadonlyMap<string, HostSum>): Sums {
@@ -194,10 +202,10 @@ export class Sums {
 
   private addOperand(operand: OperandRecord, moment: Cell): void {
     const {activations, deltas} = operand;
-    const {phi} = this;
+    const {phi, precision} = this;
     switch (operand.kernel) {
       case 'grad_moment':
-        this.engine.run('grad_moment', {phi, ...operand.params}, {activations, deltas, moment}, {});
+        this.engine.run('grad_moment', {phi, ...operand.params}, {activations, deltas, moment}, {}, {precision});
         break;
       case 'grad_moment_dense':
         this.engine.run('grad_moment_dense', {phi, ...operand.params}, {activations, deltas, moment}, {});

@@ -11,7 +11,9 @@ import type {ConsolidateOptions} from './mas-options.js';
  * @throws EngramError ARGUMENT; the signal's reason
  */
 export function refuseUnfit(accumulation: Accumulation, own: Accumulation, options: ConsolidateOptions): void {
-  const given = (['batchSize', 'onProgress', 'outputs'] as const).find((key) => options[key] !== undefined);
+  const given = (['batchSize', 'onProgress', 'precision', 'outputs'] as const).find(
+    (key) => options[key] !== undefined,
+  );
   if (given) {
     throw new EngramError('ARGUMENT', {
       expected: `no ${given} beside an accumulation`,

@@ -91,8 +91,8 @@ export class MemoryAwareSynapses {
    * {@link Accumulation} of this network's variables, which must have the values that they had when it was taken
    * @returns what was measured, and by which rule for each parameter
    * @throws EngramError SHAPE, DTYPE, EMPTY_DATA, NON_FINITE, BUSY, CHANGED, NESTED_TAPE, NO_GRADIENTS, DISPOSED,
-   * ARGUMENT (also for an accumulation with other settings or variables); or the signal's reason. The memory is then as
-   * it was.
+   * ARGUMENT (also for an accumulation with other settings or variables); BACKEND or DEVICE for a precision that is not
+   * to be had; or the signal's reason. The memory is then as it was.
    */
   async consolidate(data: Samples | Accumulation, options: ConsolidateOptions = {}): Promise<ImportanceReport> {
     this.refuseIfBusy();
