@@ -8,16 +8,20 @@ import {DeviceHealth} from './webgpu-health.js';
 
 const hostEngines = new WeakMap<object, HostTensorEngine>();
 
+/** Whether the GPU device of the current backend was lost or refused work. */
+export function deviceLost(): boolean {
+  if (tf.getBackend() !== 'webgpu') return false;
+  return DeviceHealth.of((tf.backend() as unknown as WebGpuBackendLike).device).faulty;
+}
+
 /**
- * Puts a new device in the place of one that was lost or refused work: for calls that begin something anew, where that
- * is safe. Values that were on the old one alone are gone, and whoever uses them is told.
+ * Puts a new device in the place of the lost one: for calls that begin something anew, where that is safe. Values that
+ * were on the old one alone are gone, and whoever uses them is told.
  *
  * @throws EngramError NO_GPU where there is no other device
  */
-export async function renewLostDevice(): Promise<void> {
-  if (tf.getBackend() !== 'webgpu') return;
-  const {device} = tf.backend() as unknown as WebGpuBackendLike;
-  if (!DeviceHealth.of(device).faulty || (await tf.setBackend('webgpu'))) return;
+export async function renewDevice(): Promise<void> {
+  if (await tf.setBackend('webgpu')) return;
   throw new EngramError('NO_GPU', {
     expected: 'another GPU device after one that was lost',
     received: 'none',

@@ -1,7 +1,7 @@
 /** An unfinished importance: sums of per-sample gradients at one theta, to which samples, streams and shards add up. */
 import type * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {renewLostDevice, tensorEngine} from '../kernels/tensors.js';
+import {deviceLost, renewDevice, tensorEngine} from '../kernels/tensors.js';
 import {asNetwork, type NetworkLike, refuseNestedTape, SampleTape, type Seed} from '../tape/index.js';
 import {decodeAccumulation, encodeAccumulation, type StoredSum} from './accumulation-file.js';
 import type {Samples} from './batches.js';
@@ -97,7 +97,7 @@ export class Accumulation {
       refuseNestedTape();
       checkEstimateOptions(options);
       checkVariableList(this.variables);
-      if (!this.sums) await renewLostDevice();
+      if (!this.sums && deviceLost()) await renewDevice();
       const sums = new Sums(this.shapes, this.measure.phi, options.precision);
       const theta = this.theta ?? Theta.take(this.variables);
       const tally = new Tally();

@@ -1,7 +1,7 @@
 /** Memory Aware Synapses (Aljundi et al., ECCV 2018): learn, consolidate from unlabelled samples, learn on. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {renewLostDevice, tensorEngine} from '../kernels/tensors.js';
+import {deviceLost, renewDevice, tensorEngine} from '../kernels/tensors.js';
 import {Accumulation} from '../memory/accumulation.js';
 import {type AttachReport, attachMemory} from '../memory/attach.js';
 import type {Samples} from '../memory/batches.js';
@@ -99,7 +99,7 @@ export class MemoryAwareSynapses {
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before any work is done
-      await renewLostDevice();
+      if (deviceLost()) await renewDevice();
       if (data instanceof Accumulation) {
         refuseUnfit(data, this.accumulation(), options);
         return await this.hold(data, options);
@@ -237,7 +237,7 @@ export class MemoryAwareSynapses {
     this.consolidating = true;
     try {
       void this.memory.importance; // throws DISPOSED before anything is read
-      await renewLostDevice();
+      if (deviceLost()) await renewDevice();
       const report = memoryFromBytes(this.memory, await fetchBytes(place), this.ids, this.settings, names);
       await this.memory.safe();
       this.samples = report.samples;
@@ -258,7 +258,7 @@ export class MemoryAwareSynapses {
   async restore(): Promise<void> {
     this.refuseIfBusy();
     const {anchor} = this.memory;
-    await renewLostDevice();
+    if (deviceLost()) await renewDevice();
     for (const variable of this.variables) {
       const value = anchor.get(variable.name)?.clone();
       if (!value) continue;
