@@ -2,9 +2,13 @@
 
 override size: u32;
 
-@group(0) @binding(0) var<storage, read_write> batch: array<f32>;
-@group(0) @binding(1) var<storage, read_write> hi: array<f32>;
-@group(0) @binding(2) var<storage, read_write> lo: array<f32>;
+// The only line that the plan changes: vec4f where size is a multiple of four (width = 4), for whole 16-byte accesses.
+alias Value = f32;
+override width: u32; // elements of a Value
+
+@group(0) @binding(0) var<storage, read_write> batch: array<Value>;
+@group(0) @binding(1) var<storage, read_write> hi: array<Value>;
+@group(0) @binding(2) var<storage, read_write> lo: array<Value>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -13,7 +17,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = (group.y * groups.x + group.x) * 256u + thread;
-  if (i >= size) {
+  if (i >= size / width) {
     return;
   }
   let a = hi[i];
@@ -23,5 +27,5 @@ fn main(
   let fromA = sum - fromB;
   hi[i] = sum;
   lo[i] += (a - fromA) + (b - fromB);
-  batch[i] = 0.0;
+  batch[i] = Value(0);
 }

@@ -3,14 +3,18 @@
 override rule: u32; // 0 linear, 1 max
 override size: u32;
 
+// The only line that the plan changes: vec4f where size is a multiple of four (width = 4), for whole 16-byte accesses.
+alias Value = f32;
+override width: u32; // elements of a Value
+
 struct Scalars {
   storedWeight: f32,
   incomingWeight: f32,
 }
 
-@group(0) @binding(0) var<storage, read> stored: array<f32>;
-@group(0) @binding(1) var<storage, read> incoming: array<f32>;
-@group(0) @binding(2) var<storage, read_write> merged: array<f32>;
+@group(0) @binding(0) var<storage, read> stored: array<Value>;
+@group(0) @binding(1) var<storage, read> incoming: array<Value>;
+@group(0) @binding(2) var<storage, read_write> merged: array<Value>;
 @group(0) @binding(3) var<uniform> scalars: Scalars;
 
 @compute @workgroup_size(256)
@@ -20,7 +24,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = (group.y * groups.x + group.x) * 256u + thread;
-  if (i >= size) {
+  if (i >= size / width) {
     return;
   }
   let x = scalars.storedWeight * stored[i];

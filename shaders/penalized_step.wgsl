@@ -14,6 +14,10 @@ override penalized: u32; // 0: importance and anchor are not read
 override slotCount: u32; // 0 for sgd, 1 for momentum (velocity), 2 for adam (m, then v)
 override nesterov: u32;
 
+// The only line that the plan changes: vec4f where size is a multiple of four (width = 4), for whole 16-byte accesses.
+alias Value = f32;
+override width: u32; // elements of a Value
+
 override isExplicit = penalized == 1u && penalty == 0u;
 override isProximal = penalized == 1u && penalty == 1u;
 
@@ -34,12 +38,12 @@ struct Scalars {
   kept: f32, // 1 - learningRate * weightDecay
 }
 
-@group(0) @binding(0) var<storage, read> theta: array<f32>;
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read> importance: array<f32>;
-@group(0) @binding(3) var<storage, read> anchor: array<f32>;
-@group(0) @binding(4) var<storage, read_write> slots: array<f32>;
-@group(0) @binding(5) var<storage, read_write> next: array<f32>;
+@group(0) @binding(0) var<storage, read> theta: array<Value>;
+@group(0) @binding(1) var<storage, read> gradient: array<Value>;
+@group(0) @binding(2) var<storage, read> importance: array<Value>;
+@group(0) @binding(3) var<storage, read> anchor: array<Value>;
+@group(0) @binding(4) var<storage, read_write> slots: array<Value>;
+@group(0) @binding(5) var<storage, read_write> next: array<Value>;
 @group(0) @binding(6) var<uniform> scalars: Scalars;
 
 const largestPull = 1e30f;
@@ -51,7 +55,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = (group.y * groups.x + group.x) * 256u + thread;
-  if (i >= size) {
+  if (i >= size / width) {
     return;
   }
   let step = -scalars.learningRate;
@@ -63,8 +67,8 @@ fn main(
   }
 
   let start = scalars.kept * old;
-  var updated = 0.0;
-  var eta = scalars.steadyStep;
+  var updated = Value(0);
+  var eta = Value(scalars.steadyStep);
   if (rule == 0u) {
     updated = step * g + start;
   } else if (rule == 1u) {
@@ -74,16 +78,16 @@ fn main(
     updated = step * direction + start;
   } else {
     let m = slots[i] * scalars.beta1 + g * scalars.rest1;
-    let v = slots[size + i] * scalars.beta2 + (g * g) * scalars.rest2;
+    let v = slots[size / width + i] * scalars.beta2 + (g * g) * scalars.rest2;
     slots[i] = m;
-    slots[size + i] = v;
+    slots[size / width + i] = v;
     let scale = sqrt(v / scalars.correction2) + scalars.epsilon;
     updated = ((m / scalars.correction1) / scale) * step + start;
     eta = scalars.steadyStep / scale;
   }
 
   if (isProximal) {
-    let k = min((eta * twoLambda) * importance[i], largestPull);
+    let k = min((eta * twoLambda) * importance[i], Value(largestPull));
     updated -= (updated - anchor[i]) * (k / (1.0 + k));
   }
   next[i] = updated;

@@ -50,7 +50,7 @@ describeGpu('the other kernels on the GPU', () => {
   });
 
   it('fold keeps in lo what hi cannot hold, bit for bit', async () => {
-    for (const size of [0, 1, 65, 256, 300]) {
+    for (const size of [0, 1, 65, 256, 300, 1028]) {
       const arrays = {
         batch: filled(size, 9).map((v) => v * 1e-5),
         hi: filled(size, 10),
@@ -65,7 +65,7 @@ describeGpu('the other kernels on the GPU', () => {
   it('merge', async () => {
     const table = pairwise({
       rule: ['linear', 'max'],
-      size: [0, 1, 64, 257],
+      size: [0, 1, 64, 257, 1028],
       kind: ['normal', 'zeros', 'huge'],
       storedWeight: [0, 0.3, 1],
       incomingWeight: [1, 0.7],
@@ -82,7 +82,7 @@ describeGpu('the other kernels on the GPU', () => {
   });
 
   it('merge over more workgroups than one dimension holds', async () => {
-    const size = 65_535 * 256 + 1000;
+    const size = 65_535 * 256 + 1001; // odd: one element a thread
     const engine = new WebGpuEngine(device);
     const [stored, incoming, merged] = [engine.allocate(size), engine.allocate(size), engine.allocate(size)];
     const places = [0, 1, 65_535 * 256 - 1, 65_535 * 256, size - 1];
@@ -102,7 +102,7 @@ describeGpu('the other kernels on the GPU', () => {
       penalty: ['explicit', 'proximal'],
       penalized: [0, 1],
       nesterov: [0, 1],
-      size: [0, 1, 65, 256],
+      size: [0, 1, 65, 256, 1028],
       lambda: [0, 3, 1e6],
       learningRate: [0.01, 0.5],
       weightDecay: [0, 0.3],

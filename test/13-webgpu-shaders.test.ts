@@ -4,7 +4,7 @@ import {describe, expect, it} from 'vitest';
 import {create, globals} from 'webgpu';
 import {shaders} from '../dist/kernels/shaders.gen.js';
 import {flatDepth, type KernelName, kernelNames, row} from '../dist/kernels/table.js';
-import {makePlan, type Stage} from '../dist/kernels/webgpu-plan.js';
+import {makePlan, type Stage, shaderText} from '../dist/kernels/webgpu-plan.js';
 
 const folder = new URL('../shaders/', import.meta.url);
 const files = readdirSync(folder).filter((file) => file.endsWith('.wgsl'));
@@ -33,8 +33,11 @@ const calls: [KernelName, Record<string, number>][] = [
   ['output_norm', {samples: 3, outputs: 10}],
   ['count_nonfinite', {size: 300}],
   ['fold', {size: 300}],
+  ['fold', {size: 301}],
   ['merge', {rule: 1, size: 300}],
+  ['merge', {rule: 1, size: 301}],
   ['penalized_step', {rule: 2, penalty: 1, ...step}],
+  ['penalized_step', {rule: 1, penalty: 0, ...step, size: 301, slotCount: 1}],
   ['penalty_value', {size: 300}],
 ];
 
@@ -94,9 +97,10 @@ describe('the shader files', () => {
     const device = await adapter!.requestDevice();
     const stages: Stage[] = calls.flatMap(([kernel, constants]) => [...makePlan(kernel, constants, limits).stages]);
     expect(new Set(stages.map(({shader}) => shader)).size).toBe(files.length - onTensorCores.length);
-    for (const {shader, constants} of stages) {
+    for (const stage of stages) {
+      const {shader, constants} = stage;
       device.pushErrorScope('validation');
-      const module = device.createShaderModule({code: shaders[shader]});
+      const module = device.createShaderModule({code: shaderText(stage)});
       device.createComputePipeline({layout: 'auto', compute: {module, entryPoint: 'main', constants}});
       expect((await device.popErrorScope())?.message, shader).toBeUndefined();
     }
@@ -141,8 +145,16 @@ describe('the plan of a call', () => {
   });
 
   it('lays more workgroups than a dimension holds out in two', () => {
-    const [{workgroups}] = plan('fold', {size: 256 * 1000}, {maxComputeWorkgroupsPerDimension: 300}).stages;
+    const [{workgroups}] = plan('fold', {size: 256 * 4000}, {maxComputeWorkgroupsPerDimension: 300}).stages;
     expect(workgroups).toEqual([250, 4, 1]);
+  });
+
+  it('takes vectors of four where the size allows it', () => {
+    const [four, one] = [300, 301].map((size) => plan('fold', {size}).stages[0]);
+    expect([four.constants.width, one.constants.width]).toEqual([4, 1]);
+    expect([four.workgroups[0], one.workgroups[0]]).toEqual([1, 2]);
+    expect(shaderText(four)).toContain('alias Value = vec4f;');
+    expect(shaderText(one)).toBe(shaders.fold);
   });
 
   it('dispatches nothing where nothing changes', () => {

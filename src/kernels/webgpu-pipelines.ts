@@ -1,11 +1,10 @@
 /** Compiled plans: what a call runs, made at the first call of its kind and kept. */
 import {matrixPrecision, type Precision} from './precision.js';
-import {type ShaderName, shaders} from './shaders.gen.js';
 import type {KernelName, Params} from './table.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {hasMatrices} from './webgpu-matrices.js';
 import {matrixPlan} from './webgpu-matrix-plan.js';
-import {constantsOf, makePlan, planKey, type Stage} from './webgpu-plan.js';
+import {constantsOf, makePlan, planKey, type Stage, shaderText} from './webgpu-plan.js';
 import {isMomentKernel, type MomentKernel, type Tiling} from './webgpu-tilings.js';
 
 /** A layout of bind groups; `key` is the same for equal ones. */
@@ -29,7 +28,7 @@ export class Pipelines {
   private readonly plans = new Map<string, CompiledPlan>();
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly layouts = new Map<string, Layout>();
-  private readonly modules = new Map<ShaderName, GPUShaderModule>();
+  private readonly modules = new Map<string, GPUShaderModule>();
 
   /** Whether the device has tensor cores that the shaders can use. */
   readonly matrices: boolean;
@@ -87,7 +86,7 @@ export class Pipelines {
         this.device.createComputePipeline({
           label: stage.shader,
           layout: this.device.createPipelineLayout({bindGroupLayouts: [layout.layout]}),
-          compute: {module: this.moduleOf(stage.shader), entryPoint: 'main', constants: stage.constants},
+          compute: {module: this.moduleOf(stage), entryPoint: 'main', constants: stage.constants},
         }),
       );
       this.pipelines.set(key, pipeline);
@@ -95,11 +94,12 @@ export class Pipelines {
     return {stage, pipeline, layout, hasScalars: stage.bindings.some(({access}) => access === 'uniform')};
   }
 
-  private moduleOf(shader: ShaderName): GPUShaderModule {
-    let module = this.modules.get(shader);
+  private moduleOf(stage: Stage): GPUShaderModule {
+    const code = shaderText(stage);
+    let module = this.modules.get(code);
     if (!module) {
-      module = this.device.createShaderModule({label: shader, code: shaders[shader]});
-      this.modules.set(shader, module);
+      module = this.device.createShaderModule({label: stage.shader, code});
+      this.modules.set(code, module);
     }
     return module;
   }

@@ -6,7 +6,7 @@
  */
 import {EngramError} from '../errors.js';
 import {paramValue} from './check.js';
-import type {ShaderName} from './shaders.gen.js';
+import {type ShaderName, shaders} from './shaders.gen.js';
 import {buffersOf, type KernelName, kernelNames, type Params, paramsOf, row} from './table.js';
 import {
   bestTiling,
@@ -178,9 +178,17 @@ export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLim
       const parts: Stage = {shader: kernel, constants: {...c, groupsTotal}, workgroups, bindings};
       return {stages: [parts, total], scratchLength: groupsTotal};
     }
-    default:
-      return onePass(kernel, c, Math.ceil(c.size / flat), limits);
+    default: {
+      const width = c.size % 4 === 0 ? 4 : 1;
+      return onePass(kernel, {...c, width}, Math.ceil(c.size / width / flat), limits);
+    }
   }
+}
+
+/** The shader of a stage: its file, with vectors of four where the stage has that width. */
+export function shaderText({shader, constants}: Stage): string {
+  const text = shaders[shader];
+  return constants.width === 4 ? text.replace('alias Value = f32;', 'alias Value = vec4f;') : text;
 }
 
 /** grad_moment and grad_moment_dense: a tile of M for a workgroup, slices of the samples for the z axis. */
