@@ -1,6 +1,6 @@
 /**
- * Engram's own JavaScript for a consolidated batch on `webgpu`: recording, walk, checks, dispatch. tfjs' operations are not
- * in it. Measured on Dawn's null device, which takes all commands and computes nothing, so that only the host's work is
+ * Engram's own JavaScript on `webgpu` for a consolidated batch (recording, walk, checks, dispatch) and for a penalised
+ * step (the optimizer). tfjs' operations are not in it. Measured on Dawn's null device, which takes all commands and computes nothing, so that only the host's work is
  * left; its readings are zeroed here, or what is left in memory would pass for NaN in the data.
  */
 import {execFile} from 'node:child_process';
@@ -13,7 +13,7 @@ const measuredRuns = 6;
 const batches = 100;
 const outside = ['(idle)', '(program)']; // nobody's code
 
-/** @returns rows {network, what, milliseconds} of a batch; in a process of its own, for the device and the profiler */
+/** @returns rows {network, of, what, milliseconds}; in a process of its own, for the device and the profiler */
 export async function overhead() {
   const {stdout} = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url)]);
   return JSON.parse(stdout);
@@ -34,15 +34,26 @@ async function measure() {
     await mas.consolidate(x, {batchSize: spec.batch});
     mas.dispose();
   };
-  for (let run = 0; run < warmUpRuns; run++) await consolidate();
-  const profile = await profiled(async () => {
-    for (let run = 0; run < measuredRuns; run++) await consolidate();
-  });
-  return Object.entries(byOwner(profile)).map(([what, total]) => ({
-    network: spec.title,
-    what,
-    milliseconds: total / (measuredRuns * batches),
-  }));
+  const held = new MemoryAwareSynapses(model, {lambda: 1});
+  const batch = randomBatch(spec);
+  await held.consolidate(batch.x);
+  const optimizer = held.optimizer(tf.train.adam(1e-3));
+  const loss = () => tf.losses.softmaxCrossEntropy(batch.y, model.apply(batch.x));
+  const train = async () => {
+    for (let i = 0; i < batches; i++) optimizer.minimize(loss);
+    await model.getWeights()[0].data();
+  };
+  const rows = [];
+  for (const [of, work] of Object.entries({'consolidated batch': consolidate, 'penalised Adam step': train})) {
+    for (let run = 0; run < warmUpRuns; run++) await work();
+    const profile = await profiled(async () => {
+      for (let run = 0; run < measuredRuns; run++) await work();
+    });
+    for (const [what, total] of Object.entries(byOwner(profile))) {
+      rows.push({network: spec.title, of, what, milliseconds: total / (measuredRuns * batches)});
+    }
+  }
+  return rows;
 }
 
 async function useNullDevice() {
