@@ -4,8 +4,8 @@ import {architectures, tabled, whole} from '../bench/gpu/architectures.mjs';
 import {judge} from '../bench/gpu/judge.mjs';
 import {peersTask} from '../bench/gpu/peers.mjs';
 import {layersOf, totals} from '../bench/gpu/shapes.mjs';
-import {intervals} from '../bench/gpu/timing.mjs';
 import {constantsOf, makePlan} from '../dist/kernels/webgpu-plan.js';
+import {intervals} from '../dist/kernels/webgpu-timing.js';
 
 const networks = architectures();
 type Network = keyof typeof networks;
@@ -83,7 +83,7 @@ function run(ours: number, theirs: number) {
     gpu: {software: false},
     options: {quick: false, samples},
     kernels: {rows: kernels},
-    steps: {rows: steps.map((step) => ({...step, ms: ours, copyShare: 0.9}))},
+    steps: {rows: steps.map((step) => ({...step, way: 'by variable', ms: ours, copyShare: 0.9}))},
     passes: {rows: whole.map((network) => ({network, B: samples, consolidation: ours, step: ours, ratio: 1.1}))},
     gradients: {rows: ['resnet18_32', 'resnet18_224'].map((network) => ({network, count: 1, ours, theirs}))},
     peers: {

@@ -1,5 +1,9 @@
-/** Gradients of filters: engram/webgpu's kernel and the one of tfjs that it replaces, on the convolutions of ResNet-18. */
+/**
+ * Gradients of weights next to tfjs': of filters on the convolutions of ResNet-18, where engram/webgpu replaces tfjs' kernel,
+ * and of dense layers, where it does not yet.
+ */
 import * as tf from '@tensorflow/tfjs-core';
+import {webGpuTensorEngine} from '../../dist/kernels/tensors-webgpu.js';
 import {interleave} from '../measure.mjs';
 import {architectures} from './architectures.mjs';
 import {randomTensor} from './ceilings.mjs';
@@ -23,30 +27,72 @@ async function perCall(call, least) {
   return once > least ? once : run(Math.min(200, Math.ceil(least / once)));
 }
 
-/** Adds rows {network, layer, count, B, ours, theirs, ratio}, times in milliseconds. */
+const dispose = ({dataId}) => tf.backend().disposeData(dataId);
+
+/** Gradients of filters, as registered by engram/webgpu, and as tfjs has them. */
+function filterCalls(network, options) {
+  const ours = tf.getKernel('Conv2DBackpropFilter', 'webgpu').kernelFunc;
+  if (ours === theirFilterGradient) throw new Error('tfjs still has its own gradient of filters');
+  const filters = layersOf(architectures(options)[network], options.samples).filter(
+    ({kernel}) => kernel === 'grad_moment',
+  );
+  return filters.map(({name, count, params: p}) => {
+    const attrs = {
+      strides: [p.strideHeight, p.strideWidth],
+      pad: p.padTop,
+      dataFormat: 'NHWC',
+      filterShape: [p.filterHeight, p.filterWidth, p.inChannels, p.fanOut],
+    };
+    const call = (kernel) => (x, dy) => dispose(kernel({inputs: {x, dy}, backend: tf.backend(), attrs}));
+    const images = [options.samples, p.inHeight, p.inWidth, p.inChannels];
+    const deltas = [options.samples, p.outHeight, p.outWidth, p.fanOut];
+    return {layer: name, count, shapes: [images, deltas], ours: call(ours), theirs: call(theirFilterGradient)};
+  });
+}
+
+/** Gradients of dense kernels, x^T dy: grad_moment_dense without phi next to the product of tfjs, which stays in place. */
+function denseCalls(network, options) {
+  const {kernelFunc} = tf.getKernel('BatchMatMul', 'webgpu');
+  const layers = layersOf(architectures(options)[network], options.samples).filter(
+    ({kernel}) => kernel === 'grad_moment_dense',
+  );
+  return layers.map(({name, count, params: {samples, fanIn, fanOut}}) => ({
+    layer: name,
+    count,
+    shapes: [
+      [samples, fanIn],
+      [samples, fanOut],
+    ],
+    ours(x, dy) {
+      const inputs = {activations: x, deltas: dy};
+      const params = {phi: 'identity', samples, fanIn, fanOut};
+      dispose(webGpuTensorEngine(tf.backend()).moment('grad_moment_dense', params, inputs, [fanIn, fanOut]));
+    },
+    theirs(x, dy) {
+      const attrs = {transposeA: true, transposeB: false};
+      dispose(kernelFunc({inputs: {a: x, b: dy}, backend: tf.backend(), attrs}));
+    },
+  }));
+}
+
+/** Adds rows {network, layer, kernel, count, B, ours, theirs, ratio}, times in milliseconds. */
 export async function measureGradients({quick, samples, rows, report}) {
   if (!(await tf.setBackend('webgpu'))) throw new Error("tfjs' backend webgpu cannot be set");
-  const ourFilterGradient = tf.getKernel('Conv2DBackpropFilter', 'webgpu').kernelFunc;
-  if (ourFilterGradient === theirFilterGradient) throw new Error('tfjs still has its own gradient of filters');
-  for (const network of ['resnet18_32', 'resnet18_224']) {
-    const filters = layersOf(architectures({quick})[network], samples).filter(({kernel}) => kernel === 'grad_moment');
-    for (const {name, count, params: p} of filters) {
-      const images = randomTensor(tf, [samples, p.inHeight, p.inWidth, p.inChannels]);
-      const deltas = randomTensor(tf, [samples, p.outHeight, p.outWidth, p.fanOut]);
-      const inputs = {x: images.tensor, dy: deltas.tensor};
-      const attrs = {
-        strides: [p.strideHeight, p.strideWidth],
-        pad: p.padTop,
-        dataFormat: 'NHWC',
-        filterShape: [p.filterHeight, p.filterWidth, p.inChannels, p.fanOut],
-      };
-      const call = (kernel) => () => tf.backend().disposeData(kernel({inputs, backend: tf.backend(), attrs}).dataId);
-      const turn = (kernel) => () => perCall(call(kernel), quick ? 0 : 20);
-      const turns = {ours: turn(ourFilterGradient), theirs: turn(theirFilterGradient)};
-      const {ours, theirs} = await interleave(turns, quick ? 1 : 3);
-      rows.push({network, layer: name, count, B: samples, ours, theirs, ratio: ours / theirs, clock: 'host clock'});
-      report(rows.at(-1));
-      for (const {dispose} of [images, deltas]) dispose();
-    }
+  const options = {quick, samples};
+  const calls = [
+    ...['resnet18_32', 'resnet18_224'].flatMap((network) =>
+      filterCalls(network, options).map((call) => ({network, kernel: 'Conv2DBackpropFilter', ...call})),
+    ),
+    ...['mlp', 'alexnet'].flatMap((network) =>
+      denseCalls(network, options).map((call) => ({network, kernel: 'BatchMatMul', ...call})),
+    ),
+  ];
+  for (const {network, kernel, layer, count, shapes, ...sides} of calls) {
+    const [x, dy] = shapes.map((shape) => randomTensor(tf, shape));
+    const turn = (side) => () => perCall(() => side(x.tensor, dy.tensor), quick ? 0 : 20);
+    const {ours, theirs} = await interleave({ours: turn(sides.ours), theirs: turn(sides.theirs)}, quick ? 1 : 3);
+    rows.push({network, layer, kernel, count, B: samples, ours, theirs, ratio: ours / theirs, clock: 'host clock'});
+    report(rows.at(-1));
+    for (const each of [x, dy]) each.dispose();
   }
 }

@@ -44,7 +44,7 @@ const rules = [
       {
         what: `penalized ${rule} step, share of copy bandwidth, ${network}`,
         atLeast: 0.85,
-        value: ({steps}) => find(steps, {network, rule}, 'steps')((row) => row.copyShare),
+        value: ({steps}) => find(steps, {network, rule, way: 'by variable'}, 'steps')((row) => row.copyShare),
       },
     ]),
   ),
@@ -122,7 +122,7 @@ function passRatio(results, network, way) {
 }
 
 function stepRatio(results, network, rule) {
-  const ours = find(results.steps, {network, rule}, 'steps')((row) => row.ms);
+  const ours = find(results.steps, {network, rule, way: 'by variable'}, 'steps')((row) => row.ms);
   const peer = matching(peersOf(results, 'steps'), {network, rule});
   if (!peer || peer.ms === null) throw new NotMeasured(peer?.note ?? `no peer for ${network}`);
   if (peer.note) throw new NotMeasured(`the peer is ${peer.note}`);

@@ -1,36 +1,28 @@
 /** Engram's kernels on the layers of the networks, each against the ceilings that the same run measured. */
 import {row as kernelRow} from '../../dist/kernels/table.js';
-import {constantsOf, makePlan} from '../../dist/kernels/webgpu-plan.js';
+import {constantsOf, makePlan, planKey} from '../../dist/kernels/webgpu-plan.js';
+import {isMomentKernel} from '../../dist/kernels/webgpu-tilings.js';
+import {tune, tuningOf} from '../../dist/kernels/webgpu-tune.js';
 import {architectures, tabled} from './architectures.mjs';
 import {randomBuffer} from './ceilings.mjs';
 import {layersOf} from './shapes.mjs';
 import {setsFor} from './timing.mjs';
 
 /**
- * Precisions that the engine has beside f32. An engine that knows nothing of the option ignores it, and then runs the
- * pipeline it already has: only one that makes another pipeline is believed.
+ * Precisions that the engine has beside f32.
  *
  * @returns {names, notes: why the others are not there}
  */
-export function precisionsOf(engine, names = ['f16']) {
-  const layer = {op: 'conv', out: 64, kernel: 3, stride: 1, pad: 1};
-  const [{params}] = layersOf({input: [16, 16, 64], layers: [layer]}, 4);
-  const lengths = lengthsOf('grad_moment', params);
-  const buffers = Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, engine.allocate(length)]));
+export function precisionsOf(engine, names = ['f16', 'f16x3']) {
   const found = {names: ['f32'], notes: []};
-  engine.run('grad_moment', params, buffers);
   for (const precision of names) {
-    const before = engine.pipelineCount;
     try {
-      engine.run('grad_moment', params, buffers, {precision});
-      if (engine.pipelineCount > before) found.names.push(precision);
-      else found.notes.push(`${precision}: the engine has no kernels of this precision for this device`);
+      engine.checkPrecision(precision);
+      found.names.push(precision);
     } catch (error) {
       found.notes.push(`${precision}: ${error.message}`);
     }
   }
-  engine.stream.submit();
-  for (const buffer of Object.values(buffers)) buffer.destroy();
   return found;
 }
 
@@ -44,18 +36,27 @@ export function lengthsOf(kernel, params) {
 }
 
 /** Milliseconds of a call of the engine, in rotation over sets of random buffers. */
-export async function timeKernel({device, engine, timer}, kernel, params, options) {
-  const lengths = lengthsOf(kernel, params);
-  const bytes = 4 * Object.values(lengths).reduce((all, length) => all + length, 0);
+export const timeKernel = (gpu, kernel, params, options) => timeKernels(gpu, kernel, [params], options);
+
+/** Milliseconds of several calls of a kernel, one after the other. */
+export async function timeKernels({device, engine, timer}, kernel, calls, options) {
+  const lengths = calls.map((params) => lengthsOf(kernel, params));
+  const elements = lengths.flatMap(Object.values).reduce((all, length) => all + length, 0);
   const make = () =>
-    Object.fromEntries(
-      Object.entries(lengths).map(([name, length]) => [name, length > 0 ? randomBuffer(device, length) : null]),
+    lengths.map((each) =>
+      Object.fromEntries(
+        Object.entries(each).map(([name, length]) => [name, length > 0 ? randomBuffer(device, length) : null]),
+      ),
     );
-  const sets = Array.from({length: setsFor(bytes)}, make);
+  const sets = Array.from({length: setsFor(4 * elements)}, make);
   try {
-    return await timer.measure((i) => engine.run(kernel, params, sets[i % sets.length], ...(options ? [options] : [])));
+    return await timer.measure((i) =>
+      timer.stream.together(() => {
+        for (const [k, params] of calls.entries()) engine.run(kernel, params, sets[i % sets.length][k], options);
+      }),
+    );
   } finally {
-    for (const buffer of sets.flatMap(Object.values)) buffer?.destroy();
+    for (const buffer of sets.flat().flatMap(Object.values)) buffer?.destroy();
   }
 }
 
@@ -69,29 +70,34 @@ export function fittingBatch({device}, layer, samples) {
 }
 
 /** What the plan chose, in short. */
-function planOf({device}, kernel, params) {
-  const [first] = makePlan(kernel, constantsOf(kernel, params), device.limits).stages;
-  const {micro, tileP, tileQ, tileK, lanesQ, lanesL, lanesB} = first.constants;
+function planOf({device, engine}, kernel, params) {
+  const tiling = engine.tilings.get(planKey(kernel, params));
+  const [first] = makePlan(kernel, constantsOf(kernel, params), device.limits, tiling).stages;
+  const {micro, tileP, tileQ, tileK, prefetch, lanesQ, lanesL, lanesB} = first.constants;
   const slices = first.workgroups[2];
   return micro
-    ? `${tileP}x${tileQ}x${tileK}, ${micro}x${micro} a thread, ${slices} slices`
+    ? `${tileP}x${tileQ}x${tileK}, ${micro}x${micro} a thread${prefetch ? ', ahead' : ''}, ${slices} slices`
     : `${lanesQ}x${lanesL}x${lanesB} lanes, ${slices} slices`;
 }
 
 /**
  * @param gpu {device, engine, timer}
  * @param ceilings of the same run
- * @param options {quick, samples, rows: where every row goes when it is measured, report: called with it}; a row is for
+ * @param options {quick, samples, autotune: measures tilings before a layer, rows: where every row goes when it is measured, report: called with it}; a row is for
  *   one of `count` equal layers
- * @returns {notes}
+ * @returns {notes, tuning: what was tuned, for `useTuning`}
  */
-export async function measureKernels(gpu, ceilings, {quick, samples, rows, report}) {
+export async function measureKernels(gpu, ceilings, {quick, samples, autotune, rows, report}) {
   const {names: precisions, notes} = precisionsOf(gpu.engine);
   const networks = architectures({quick});
   for (const network of tabled) {
     for (const layer of layersOf(networks[network], samples)) {
       const batch = fittingBatch(gpu, layer, samples);
       const params = {...layer.params, samples: batch};
+      const tuned =
+        autotune && isMomentKernel(layer.kernel)
+          ? await tune(gpu.engine, layer.kernel, params, quick ? {candidates: 2, runs: 1} : {})
+          : undefined;
       for (const precision of layer.weight ? precisions : ['f32']) {
         const options = precision === 'f32' ? undefined : {precision};
         const time = await timeKernel(gpu, layer.kernel, params, options);
@@ -116,11 +122,12 @@ export async function measureKernels(gpu, ceilings, {quick, samples, rows, repor
           gbs,
           fp32Share: tflops / ceilings.fp32.tflops,
           copyShare: gbs / ceilings.copy.gbs,
+          ...(tuned && precision === 'f32' ? {byRule: tuned.byRule, candidates: tuned.candidates} : {}),
           plan: precision === 'f32' ? planOf(gpu, kernel, params) : null,
         });
         report(rows.at(-1));
       }
     }
   }
-  return {notes};
+  return {notes, ...(autotune ? {tuning: tuningOf(gpu.engine)} : {})};
 }

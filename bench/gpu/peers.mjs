@@ -2,9 +2,10 @@
 import {spawn, spawnSync} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {architectures, tabled, whole} from './architectures.mjs';
-import {layersOf, totals} from './shapes.mjs';
+import {layersOf, variableSizes} from './shapes.mjs';
+import {sized} from './steps.mjs';
 
-/** The task for peers.py: only what is a matrix, for biases and scales cost either side next to nothing. */
+/** The task for peers.py. Of layers only what is a matrix: biases and scales cost either side next to nothing. */
 export function peersTask({quick, samples, device}) {
   const networks = architectures({quick});
   const layers = tabled.flatMap((network) =>
@@ -12,8 +13,7 @@ export function peersTask({quick, samples, device}) {
       .filter(({weight}) => weight)
       .map(({name, kernel, params, count}) => ({network, layer: name, kernel, params, count})),
   );
-  const sized = ['alexnet', 'resnet18_32', 'vit'];
-  const steps = Object.fromEntries(sized.map((name) => [name, totals(networks[name], 1).parameters]));
+  const steps = Object.fromEntries(sized.map((name) => [name, variableSizes(networks[name])]));
   return {quick, samples, device, layers, networks, whole, steps};
 }
 

@@ -336,25 +336,28 @@ OPTIMIZERS = {
 
 def measure_steps(task, device, clock):
     rows = []
-    for network_name, size in task["steps"].items():
+    for network_name, sizes in task["steps"].items():
         for rule, make in OPTIMIZERS.items():
             how, note = {"fused": True}, None
-            count = 2 if task["quick"] else min(16, max(2, -(-BEYOND_CACHE // (16 * size))))
+            count = 2 if task["quick"] else min(16, max(2, -(-BEYOND_CACHE // (16 * sum(sizes)))))
             sets = []
             for _ in range(count):
-                theta = nn.Parameter(torch.rand(size, device=device))
-                theta.grad = torch.rand(size, device=device)
+                thetas, importances, anchors = ([torch.rand(size, device=device) for size in sizes] for _ in range(3))
+                thetas = [nn.Parameter(theta) for theta in thetas]
+                for theta in thetas:
+                    theta.grad = torch.rand_like(theta)
                 try:
-                    optimizer = make([theta], **how)
+                    optimizer = make(thetas, **how)
                 except (TypeError, RuntimeError) as error:
                     how, note = {}, f"not fused: {error}"
-                    optimizer = make([theta], **how)
-                sets.append((theta, torch.rand(size, device=device), torch.rand(size, device=device), optimizer))
+                    optimizer = make(thetas, **how)
+                sets.append((thetas, [theta.grad for theta in thetas], importances, anchors, optimizer))
 
             @torch.no_grad()
             def step(i):
-                theta, importance, anchor, optimizer = sets[i % count]
-                theta.grad.addcmul_(importance, theta - anchor, value=2e-6)
+                thetas, gradients, importances, anchors, optimizer = sets[i % count]
+                # All variables in few launches, as the fused optimizer itself.
+                torch._foreach_addcmul_(gradients, importances, torch._foreach_sub(thetas, anchors), value=2e-6)
                 optimizer.step()
 
             try:
@@ -363,7 +366,7 @@ def measure_steps(task, device, clock):
                 say(f"{network_name} {rule}: {error}")
                 time_ = {"ms": None}
                 note = str(error).split("\n")[0]
-            rows.append({"network": network_name, "rule": rule, "parameters": size, **time_, **({"note": note} if note else {})})
+            rows.append({"network": network_name, "rule": rule, "parameters": sum(sizes), **time_, **({"note": note} if note else {})})
             say(f"{network_name} {rule}: {rows[-1]['ms']} ms")
     return rows
 

@@ -27,6 +27,8 @@ const columns = {
   steps: [
     ['network', (row) => row.network],
     ['rule', (row) => row.rule],
+    ['way', (row) => row.way],
+    ['dispatches', (row) => row.dispatches],
     ['parameters', (row) => row.parameters],
     ['ms', (row) => row.ms ?? row.note],
     ['GB/s', (row) => row.gbs],

@@ -32,6 +32,7 @@ const program = new Command('bench:gpu')
   .argument('[parts...]', 'parts to run')
   .option('--quick', 'narrow networks, small images, B = 2: shows that everything runs, measures nothing')
   .option('--batch <n>', 'samples of a batch; default 256, and 2 with --quick', batch)
+  .option('--autotune', 'measure tilings of every layer first; the JSON then holds them for useTuning()')
   .option('--out <file>', 'where the figures are written as JSON', 'out/bench-gpu.json')
   .option('--merge <files...>', 'runs nothing: joins the figures of earlier runs, prints and judges them')
   .option('--python <path>', 'the Python of the peers; default PYTHON, or python3')
@@ -66,7 +67,7 @@ function merged(files) {
 }
 
 async function measure() {
-  const {quick = false, python, peersDevice} = options;
+  const {quick = false, autotune = false, python, peersDevice} = options;
   const samples = options.batch ?? (quick ? 2 : 256);
   const adapter = await requestAdapter();
   const device = await requestDevice(adapter);
@@ -74,7 +75,7 @@ async function measure() {
     date: new Date().toISOString(),
     node: process.version,
     gpu: describeGpu(adapter, device),
-    options: {quick, samples},
+    options: {quick, samples, autotune},
   };
   const {vendor, architecture, description, driver} = about.gpu;
   console.log([vendor, architecture, description, driver ?? 'driver unknown', `Node ${process.version}`].join(' · '));
@@ -108,7 +109,7 @@ async function measure() {
     return found.ceilings;
   };
   const works = {
-    kernels: (rows) => measureKernels(gpu, ceilings(), {...common, rows}),
+    kernels: (rows) => measureKernels(gpu, ceilings(), {...common, autotune, rows}),
     steps: (rows) => measureSteps(gpu, ceilings(), {...common, rows}),
     passes: (rows) => measurePasses({...common, rows}),
     gradients: (rows) => measureGradients({...common, rows}),

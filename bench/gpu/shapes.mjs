@@ -133,3 +133,8 @@ export function totals(architecture, samples) {
   const total = (figure) => weights.reduce((all, row) => all + row.count * row[figure], 0);
   return {parameters: total('parameters'), flops: total('flops'), bytes: total('bytes')};
 }
+
+/** Sizes of all variables of an architecture, biases and scales among them. */
+export function variableSizes(architecture) {
+  return layersOf(architecture, 1).flatMap(({count, parameters}) => new Array(count).fill(parameters));
+}

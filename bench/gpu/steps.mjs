@@ -1,7 +1,7 @@
-/** The penalized step on all parameters of a network at once: it moves 20, 28 or 36 bytes for each and should take no longer. */
+/** The penalized step on all parameters of a network: it moves 20, 28 or 36 bytes for each and should take no longer. */
 import {architectures} from './architectures.mjs';
-import {timeKernel} from './kernels.mjs';
-import {totals} from './shapes.mjs';
+import {timeKernels} from './kernels.mjs';
+import {variableSizes} from './shapes.mjs';
 
 /** Rules with their state, and the bytes of a parameter: four read and one written, and each slot read and written. */
 export const rules = {
@@ -9,7 +9,7 @@ export const rules = {
   momentum: {slotCount: 1, bytes: 28},
   adam: {slotCount: 2, bytes: 36},
 };
-const sized = ['alexnet', 'resnet18_32', 'vit'];
+export const sized = ['alexnet', 'resnet18_32', 'vit'];
 
 const params = (rule, size) => ({
   rule,
@@ -29,20 +29,31 @@ const params = (rule, size) => ({
   lambda: 1,
 });
 
-/** Adds rows {network, rule, parameters, ms, gbs, copyShare}. */
+/**
+ * Adds rows {network, rule, way, dispatches, parameters, ms, gbs, copyShare}: all parameters as one variable, which is what
+ * the kernel can do at best, and variable by variable, as the optimizer does it.
+ */
 export async function measureSteps(gpu, ceilings, {quick, rows, report}) {
   for (const network of sized) {
-    const {parameters} = totals(architectures({quick})[network], 1);
+    const variables = variableSizes(architectures({quick})[network]);
+    const parameters = variables.reduce((all, size) => all + size, 0);
     for (const [rule, {slotCount, bytes}] of Object.entries(rules)) {
-      const largest = Math.max(1, slotCount) * parameters * 4;
-      if (largest > gpu.device.limits.maxStorageBufferBindingSize) {
-        rows.push({network, rule, parameters, note: `${largest} bytes are beyond what this device can bind`});
-        continue;
+      for (const [way, sizes] of Object.entries({'as one': [parameters], 'by variable': variables})) {
+        const about = {network, rule, way, dispatches: sizes.length, parameters};
+        const largest = Math.max(1, slotCount) * Math.max(...sizes) * 4;
+        if (largest > gpu.device.limits.maxStorageBufferBindingSize) {
+          rows.push({...about, note: `${largest} bytes are beyond what this device can bind`});
+          continue;
+        }
+        const time = await timeKernels(
+          gpu,
+          'penalized_step',
+          sizes.map((size) => params(rule, size)),
+        );
+        const gbs = (bytes * parameters) / time.ms / 1e6;
+        rows.push({...about, ...time, gbs, copyShare: gbs / ceilings.copy.gbs});
+        report(rows.at(-1));
       }
-      const time = await timeKernel(gpu, 'penalized_step', params(rule, parameters));
-      const gbs = (bytes * parameters) / time.ms / 1e6;
-      rows.push({network, rule, parameters, ...time, gbs, copyShare: gbs / ceilings.copy.gbs});
-      report(rows.at(-1));
     }
   }
 }

@@ -13,6 +13,7 @@ export class TimedStream implements CommandStream {
   private commands: GPUCommandEncoder | undefined;
   private open: GPUComputePassEncoder | undefined;
   private calls = 0;
+  private joined = false;
 
   constructor(private readonly device: GPUDevice) {
     if (!device.features.has('timestamp-query')) return;
@@ -84,9 +85,20 @@ export class TimedStream implements CommandStream {
     return this.commands;
   }
   encoded(): void {
-    this.open?.end();
+    if (!this.open || this.joined) return;
+    this.open.end();
     this.open = undefined;
     this.calls++;
+  }
+  /** Several calls as one: one pass, one time. */
+  together(encode: () => void): void {
+    this.joined = true;
+    try {
+      encode();
+    } finally {
+      this.joined = false;
+    }
+    this.encoded();
   }
   submit(): void {
     if (!this.commands) return;
@@ -107,7 +119,7 @@ export class TimedStream implements CommandStream {
  * Milliseconds of each pass from pairs of begin and end. A pass may begin before the one ahead of it has ended, for
  * nothing makes it wait: what they share counts once, for the first of them.
  */
-export function intervals(nanoseconds: BigUint64Array): number[] {
+export function intervals(nanoseconds: ArrayLike<bigint>): number[] {
   const times: number[] = [];
   let ended = nanoseconds[0];
   for (let i = 0; i < nanoseconds.length; i += 2) {
