@@ -1,8 +1,9 @@
-// moment[i] += sum_z partial[z,i], in the order of z: joins the slices of grad_moment, grad_moment_dense,
+// moment[i] += sum_z partial[z,i] (or = that), in the order of z: joins the slices of grad_moment, grad_moment_dense,
 // grad_moment_sum and grad_moment_depthwise where the samples were split between workgroups.
 
 override size: u32; // elements of moment
 override slices: u32;
+override accumulate: bool; // add to moment
 
 @group(0) @binding(0) var<storage, read> partial: array<f32>;
 @group(0) @binding(1) var<storage, read_write> moment: array<f32>;
@@ -21,5 +22,8 @@ fn main(
   for (var z = 0u; z < slices; z++) {
     total += partial[z * size + i];
   }
-  moment[i] += total;
+  if (accumulate) {
+    total += moment[i];
+  }
+  moment[i] = total;
 }

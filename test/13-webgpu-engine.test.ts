@@ -86,6 +86,30 @@ describeGpu('the WebGPU engine', () => {
     engine.dispose();
   });
 
+  it('writes a moment instead of adding to it where asked to, whatever was in it', async () => {
+    const engine = new WebGpuEngine(device);
+    for (const samples of [3, 3000]) {
+      const params = {phi: 'abs', samples, fanIn: 10, fanOut: 6} as const;
+      const arrays = {
+        activations: filled(samples * 10, 1),
+        deltas: filled(samples * 6, 2),
+        moment: new Float32Array(60),
+      };
+      await engine.runAsync('grad_moment_dense', params, arrays);
+      const memory = {
+        activations: engine.allocate(samples * 10, arrays.activations),
+        deltas: engine.allocate(samples * 6, arrays.deltas),
+        moment: engine.allocate(60, new Float32Array(60).fill(Number.NaN)),
+      };
+      engine.run('grad_moment_dense', params, memory, {overwrite: true});
+      expect(await engine.read(memory.moment, 60)).toEqual(arrays.moment);
+      engine.run('grad_moment_dense', params, memory);
+      expect(await engine.read(memory.moment, 60)).toEqual(arrays.moment.map((value) => 2 * value));
+      for (const buffer of Object.values(memory)) buffer.destroy();
+    }
+    engine.dispose();
+  });
+
   it('refuses a call that does not fit before anything is changed', async () => {
     const engine = new WebGpuEngine(device);
     const [stored, incoming, merged] = [engine.allocate(4), engine.allocate(4), engine.allocate(4)];

@@ -24,7 +24,7 @@ const limits = {
   maxComputeWorkgroupsPerDimension: 65535,
 };
 const planOf = (precision: Precision, call: Call, own = {}) =>
-  matrixPlan(precision, constantsOf('grad_moment', call), {...limits, ...own}, false);
+  matrixPlan(precision, constantsOf('grad_moment', call), {...limits, ...own}, {onlyIfFaster: false});
 const image = {...geometry({in: 9, filter: 3, before: 1, after: 1}, {in: 8, filter: 3, before: 1, after: 1}), uses: 1};
 
 describe('the matrix shaders', () => {

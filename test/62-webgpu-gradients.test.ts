@@ -1,13 +1,15 @@
-/** Gradients of filters on `webgpu` are those of tfjs' own kernels and of cpu, and train the same networks. */
+/** Gradients of weights on `webgpu` are those of tfjs' own kernels and of cpu, and train the same networks. */
 
 import './tfjs-gradients.js'; // before engram/webgpu, which gpu.js imports
 import * as tf from '@tensorflow/tfjs';
 import {afterAll, beforeAll, expect, it} from 'vitest';
+import {webGpuTensorEngine} from '../dist/kernels/tensors-webgpu.js';
+import type {WebGpuEngine} from '../dist/kernels/webgpu.js';
 import {describeGpu} from './gpu.js';
 import {type GradientName, theirGradients} from './tfjs-gradients.js';
 
 interface Shape {
-  name: GradientName;
+  name: Exclude<GradientName, 'BatchMatMul'>;
   x: [number, number, number, number];
   filter: [number, number, number, number];
   strides: number;
@@ -39,7 +41,7 @@ const shapes: Shape[] = [
   },
 ];
 
-describeGpu('gradients of filters on webgpu', () => {
+describeGpu('gradients of weights on webgpu', () => {
   beforeAll(async () => {
     expect(await tf.setBackend('webgpu')).toBe(true);
     for (const [name, theirs] of Object.entries(theirGradients)) {
@@ -79,6 +81,44 @@ describeGpu('gradients of filters on webgpu', () => {
       }
     },
   );
+
+  /** Leading axes, samples, fan-in and fan-out: below and above the smallest product that is taken, odd and even. */
+  const products: [number[], number, number, number][] = [
+    [[], 16, 128, 128],
+    [[], 33, 129, 131],
+    [[1], 20, 64, 300],
+    [[], 15, 128, 128],
+    [[2], 16, 128, 128],
+    [[], 40, 20, 30],
+  ];
+  it.each(products)('x^T dy, %j of %i samples, %i by %i', async (outer, samples, fanIn, fanOut) => {
+    const attrs = {transposeA: true, transposeB: false};
+    const inputs = () => ({
+      a: tf.randomNormal([...outer, samples, fanIn], 0, 1, 'float32', 1),
+      b: tf.randomNormal([...outer, samples, fanOut], 0, 1, 'float32', 2),
+    });
+    const read = async (info: tf.TensorInfo | tf.Tensor, used: tf.NamedTensorMap) => {
+      const product = info instanceof tf.Tensor ? info : tf.engine().makeTensorFromTensorInfo(info);
+      const values = await product.data();
+      const {shape} = product;
+      tf.dispose([product, ...Object.values(used)]);
+      return {values, shape};
+    };
+    const taken = outer.reduce((a, b) => a * b, 1) === 1 && samples >= 16 && fanIn * fanOut >= 128 * 128;
+    const {engine} = webGpuTensorEngine(tf.backend() as never) as unknown as {engine: WebGpuEngine};
+    const before = engine.momentCalls.length;
+    const mine = inputs();
+    const ours = await read(tf.engine().runKernel('BatchMatMul', mine, attrs as never) as tf.Tensor, mine);
+    expect(engine.momentCalls.length - before).toBe(Number(taken));
+    const their = inputs();
+    const theirs = await read(
+      theirGradients.BatchMatMul({inputs: their, backend: tf.backend(), attrs}) as tf.TensorInfo,
+      their,
+    );
+    expect(ours.shape).toEqual([...outer, fanIn, fanOut]);
+    expect(theirs.shape).toEqual(ours.shape);
+    for (const [i, value] of ours.values.entries()) expect(Math.abs(value - theirs.values[i])).toBeLessThan(1e-4);
+  });
 
   it('leave to tfjs what they do not do', async () => {
     const x = tf.randomNormal([2, 3, 6, 6], 0, 1, 'float32', 1) as tf.Tensor4D;

@@ -76,7 +76,7 @@ export async function onGpu<K extends KernelName>(
     results[name] = dtype === 'f32' ? new Float32Array(bits.buffer) : bits;
     buffer.destroy();
   }
-  const {stages} = makePlan(kernel, constantsOf(kernel, params), device.limits, tiling);
+  const {stages} = makePlan(kernel, constantsOf(kernel, params), device.limits, {tiling});
   for (const {constants} of stages) {
     for (const name of ['micro', 'vectorA', 'vectorD', 'accumulate']) {
       if (name in constants) seen.add(`${kernel} ${name} ${constants[name]}`);

@@ -1,6 +1,6 @@
 /**
- * Gradients of weights next to tfjs': of filters on the convolutions of ResNet-18, where engram/webgpu replaces tfjs' kernel,
- * and of dense layers, where it does not yet.
+ * Gradients of weights next to those of tfjs that engram/webgpu replaces: of filters on the convolutions of ResNet-18, and of
+ * dense layers, also of those too small to be replaced.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {webGpuTensorEngine} from '../../dist/kernels/tensors-webgpu.js';
@@ -8,7 +8,7 @@ import {interleave} from '../measure.mjs';
 import {architectures} from './architectures.mjs';
 import {randomTensor} from './ceilings.mjs';
 import {layersOf} from './shapes.mjs';
-import {theirFilterGradient} from './theirs.mjs';
+import {theirFilterGradient, theirProduct} from './theirs.mjs';
 
 /** Milliseconds of a call: the mean of as many as fill `least` milliseconds, on the clock of the host. */
 async function perCall(call, least) {
@@ -50,9 +50,8 @@ function filterCalls(network, options) {
   });
 }
 
-/** Gradients of dense kernels, x^T dy: grad_moment_dense without phi next to the product of tfjs, which stays in place. */
+/** Gradients of dense kernels, x^T dy: grad_moment_dense without phi next to the product of tfjs. */
 function denseCalls(network, options) {
-  const {kernelFunc} = tf.getKernel('BatchMatMul', 'webgpu');
   const layers = layersOf(architectures(options)[network], options.samples).filter(
     ({kernel}) => kernel === 'grad_moment_dense',
   );
@@ -70,7 +69,7 @@ function denseCalls(network, options) {
     },
     theirs(x, dy) {
       const attrs = {transposeA: true, transposeB: false};
-      dispose(kernelFunc({inputs: {a: x, b: dy}, backend: tf.backend(), attrs}));
+      dispose(theirProduct({inputs: {a: x, b: dy}, backend: tf.backend(), attrs}));
     },
   }));
 }

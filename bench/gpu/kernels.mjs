@@ -72,7 +72,7 @@ export function fittingBatch({device}, layer, samples) {
 /** What the plan chose, in short. */
 function planOf({device, engine}, kernel, params) {
   const tiling = engine.tilings.get(planKey(kernel, params));
-  const [first] = makePlan(kernel, constantsOf(kernel, params), device.limits, tiling).stages;
+  const [first] = makePlan(kernel, constantsOf(kernel, params), device.limits, {tiling}).stages;
   const {micro, tileP, tileQ, tileK, prefetch, lanesQ, lanesL, lanesB} = first.constants;
   const slices = first.workgroups[2];
   return micro

@@ -1,6 +1,8 @@
-/** tfjs' own gradient of filters on WebGPU, taken before engram/webgpu puts another in its place: import this first. */
+/** tfjs' own gradients of weights on WebGPU, taken before engram/webgpu puts others in their place: import this first. */
 import '../../dist/backends/webgpu-navigator.js';
 import '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 
-export const theirFilterGradient = tf.getKernel('Conv2DBackpropFilter', 'webgpu').kernelFunc;
+const own = (name) => tf.getKernel(name, 'webgpu').kernelFunc;
+export const theirFilterGradient = own('Conv2DBackpropFilter');
+export const theirProduct = own('BatchMatMul');

@@ -15,6 +15,15 @@ export interface PrecisionOption {
   readonly precision?: Precision | undefined;
 }
 
+/** What a call on a GPU may be told besides its parameters. */
+export interface CallOptions extends PrecisionOption {
+  /**
+   * `grad_moment`, `grad_moment_dense` and `grad_moment_depthwise` write the moment instead of adding to it: what was in
+   * it before does not matter. Default false.
+   */
+  readonly overwrite?: boolean | undefined;
+}
+
 /** The precisions that 16x16 matrices of tensor cores compute in. */
 export type MatrixPrecision = 'f16' | 'f16x3';
 

@@ -93,8 +93,8 @@ class WebGpuCell implements Cell {
   }
 }
 
-/** Kernels of the table that add to a moment. */
-type MomentKernel = {[K in KernelName]: 'moment' extends keyof Buffers<K, unknown> ? K : never}[KernelName];
+/** Kernels that can write a moment instead of adding to it. */
+type GradientKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_depthwise';
 
 export class WebGpuTensorEngine implements TensorEngine {
   readonly name = 'webgpu';
@@ -138,7 +138,7 @@ export class WebGpuTensorEngine implements TensorEngine {
         if (access === 'write') made[name] = this.output(shapes[name]);
         ranges[name] = this.memoryOf(made[name] ?? given[name], lengths[name]);
       }
-      this.engine.runChecked(kernel, params, ranges, precision);
+      this.engine.runChecked(kernel, params, ranges, {precision});
     } catch (error) {
       for (const tensor of Object.values(made)) tensor.dispose();
       throw error;
@@ -163,31 +163,27 @@ export class WebGpuTensorEngine implements TensorEngine {
   }
 
   /**
-   * A kernel that adds, on zeros: a new tensor for a kernel of tfjs', which looks after its memory.
+   * A moment by itself: a new tensor for a kernel of tfjs', which looks after its memory.
    *
-   * @param inputs the tensors for the buffers that the kernel reads
    * @throws EngramError DEVICE
    */
-  moment<K extends MomentKernel>(
+  moment<K extends GradientKernel>(
     kernel: K,
     params: Params<K>,
-    inputs: Record<string, tf.TensorInfo>,
+    inputs: {activations: tf.TensorInfo; deltas: tf.TensorInfo},
     shape: number[],
   ): tf.TensorInfo {
-    const length = tf.util.sizeFromShape(shape);
     const result = this.backend.makeTensorInfo(shape, 'float32');
-    if (length === 0) {
-      this.backend.tensorMap.get(result.dataId).values = new Float32Array(0);
+    const length = tf.util.sizeFromShape(shape);
+    const {activations, deltas} = inputs;
+    if (length === 0 || tf.util.sizeFromShape(activations.shape) * tf.util.sizeFromShape(deltas.shape) === 0) {
+      this.backend.tensorMap.get(result.dataId).values = new Float32Array(length);
       return result;
     }
     try {
-      const memory: Record<string, GpuMemory> = {moment: this.rangeOf(result, length)};
-      for (const [name, input] of Object.entries(inputs)) {
-        const size = tf.util.sizeFromShape(input.shape);
-        memory[name] = size === 0 ? null : this.rangeOf(input, size);
-      }
-      this.engine.clear(memory.moment as GpuRange);
-      this.engine.run(kernel, params, memory as Buffers<K, GpuMemory>);
+      const range = (tensor: tf.TensorInfo) => this.rangeOf(tensor, tf.util.sizeFromShape(tensor.shape));
+      const memory = {activations: range(activations), deltas: range(deltas), moment: range(result)};
+      this.engine.run(kernel, params, memory as Buffers<K, GpuMemory>, {overwrite: true});
     } catch (error) {
       this.backend.disposeData(result.dataId);
       throw error;
@@ -202,7 +198,7 @@ export class WebGpuTensorEngine implements TensorEngine {
    * @throws EngramError ARGUMENT, DEVICE
    */
   async tune(options?: TuneOptions): Promise<Tuning> {
-    for (const {kernel, params} of [...this.engine.momentCalls]) await tune(this.engine, kernel, params, options);
+    for (const {kernel, params} of this.engine.momentCalls) await tune(this.engine, kernel, params, options);
     return tuningOf(this.engine);
   }
 

@@ -50,13 +50,14 @@ const mostThreads = {f16: 512, f16x3: 256};
  * 128x128 with 16, in f16x3 for 64x128 with 32.
  *
  * @param c constants of the call
- * @param onlyIfFaster false for tests: whatever fits the device
+ * @param choices.onlyIfFaster false for tests: whatever fits the device
+ * @param choices.overwrite the moment is written, not added to
  */
 export function matrixPlan(
   precision: MatrixPrecision,
   c: Numbers,
   limits: PlanLimits,
-  onlyIfFaster = true,
+  {onlyIfFaster = true, overwrite = false}: {onlyIfFaster?: boolean; overwrite?: boolean} = {},
 ): Plan | undefined {
   const shape = momentShape('grad_moment', c);
   const {fanIn, positions} = shape;
@@ -91,7 +92,7 @@ export function matrixPlan(
   const largest = (4 * c.samples * (sizeA + sizeD)) / rates.memory;
   const ordinary = (2 * sums * positions * c.samples) / rates.f32;
   if (onlyIfFaster && best.seconds + largest >= ordinary) return undefined;
-  return stages(precision, c, limits, {...best, sums, sizeA, sizeD, tiles: tilesOf(fanIn, c.fanOut, best)});
+  return stages(precision, c, limits, overwrite, {...best, sums, sizeA, sizeD, tiles: tilesOf(fanIn, c.fanOut, best)});
 }
 
 /** Edges of a tile of which no subgroup lies beyond the moment. */
@@ -117,7 +118,7 @@ interface Chosen {
   readonly sizeD: number;
 }
 
-function stages(precision: MatrixPrecision, c: Numbers, limits: PlanLimits, chosen: Chosen): Plan {
+function stages(precision: MatrixPrecision, c: Numbers, limits: PlanLimits, overwrite: boolean, chosen: Chosen): Plan {
   const {tileP, tileQ, tileK, slices, tiles, sums, sizeA, sizeD} = chosen;
   const largestAt = sums * slices;
   // Parts of at least 4096 elements, of which there are no more than fill the GPU.
@@ -158,7 +159,7 @@ function stages(precision: MatrixPrecision, c: Numbers, limits: PlanLimits, chos
   // can have no second binding.
   const reduce: Stage = {
     shader: 'grad_moment.reduce',
-    constants: {size: sums, slices},
+    constants: {size: sums, slices, accumulate: Number(!overwrite)},
     workgroups: spread(Math.ceil(sums / 256), 1, limits),
     bindings: [read(scratch), readWrite('moment')],
   };

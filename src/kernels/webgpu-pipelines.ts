@@ -1,5 +1,5 @@
 /** Compiled plans: what a call runs, made at the first call of its kind and kept. */
-import {matrixPrecision, type Precision} from './precision.js';
+import {type CallOptions, matrixPrecision} from './precision.js';
 import type {KernelName, Params} from './table.js';
 import {DeviceHealth} from './webgpu-health.js';
 import {hasMatrices} from './webgpu-matrices.js';
@@ -56,17 +56,21 @@ export class Pipelines {
   }
 
   /** The plan of a call of these sizes and choices. */
-  planOf<K extends KernelName>(kernel: K, params: Params<K>, precision: Precision): CompiledPlan {
+  planOf<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    {precision = 'f32', overwrite = false}: CallOptions,
+  ): CompiledPlan {
     const matrices = kernel === 'grad_moment' && this.matrices ? matrixPrecision(precision) : undefined;
     const call = planKey(kernel, params);
-    const key = matrices ? `${call},${matrices}` : call;
+    const key = matrices || overwrite ? `${call},${matrices},${overwrite}` : call;
     let compiled = this.plans.get(key);
     if (!compiled) {
       const {limits} = this.device;
       const constants = constantsOf(kernel, params);
       const plan =
-        (matrices && matrixPlan(matrices, constants, limits)) ??
-        makePlan(kernel, constants, limits, this.tilings.get(call));
+        (matrices && matrixPlan(matrices, constants, limits, {overwrite})) ??
+        makePlan(kernel, constants, limits, {tiling: this.tilings.get(call), overwrite});
       if (isMomentKernel(kernel) && plan.stages.length > 0) {
         this.momentCalls.set(call, {kernel, params: params as Params<MomentKernel>});
       }

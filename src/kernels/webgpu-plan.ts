@@ -39,6 +39,11 @@ export interface Plan {
   /** 32-bit elements of scratch memory that the stages share. */
   readonly scratchLength: number;
 }
+/** What a plan may be told besides the sizes of the call. */
+export interface PlanChoices {
+  readonly tiling?: Tiling | undefined;
+  readonly overwrite?: boolean;
+}
 /** The limits of a device that a plan depends on; a `GPUDevice`'s limits fit. */
 export interface PlanLimits extends TilingLimits {
   readonly maxComputeWorkgroupsPerDimension: number;
@@ -130,26 +135,44 @@ export function constantsOf<K extends KernelName>(kernel: K, params: Params<K>):
 /**
  * The dispatches of a call with these constants; none where no output element depends on the inputs.
  *
- * @param tiling of grad_moment and grad_moment_dense; by default the one that costs least
+ * @param choices.tiling of grad_moment and grad_moment_dense; by default the one that costs least
+ * @param choices.overwrite a moment is written, not added to
  */
-export function makePlan(kernel: KernelName, constants: Numbers, limits: PlanLimits, tiling?: Tiling): Plan {
+export function makePlan(
+  kernel: KernelName,
+  constants: Numbers,
+  limits: PlanLimits,
+  {tiling, overwrite = false}: PlanChoices = {},
+): Plan {
   const c = constants;
   switch (kernel) {
     case 'grad_moment':
     case 'grad_moment_dense':
-      return momentPlan(kernel, c, limits, tiling);
+      return momentPlan(kernel, c, limits, tiling, overwrite);
     case 'grad_moment_sum':
-      return lanesPlan(kernel, c, limits, {
-        size: c.fanOut,
-        positions: c.positions,
-        activations: read(c.scaled ? 'activations' : nothing),
-      });
+      return lanesPlan(
+        kernel,
+        c,
+        limits,
+        {
+          size: c.fanOut,
+          positions: c.positions,
+          activations: read(c.scaled ? 'activations' : nothing),
+        },
+        overwrite,
+      );
     case 'grad_moment_depthwise':
-      return lanesPlan(kernel, c, limits, {
-        size: c.filterHeight * c.filterWidth * c.inChannels * c.multiplier,
-        positions: c.inHeight * c.inWidth === 0 ? 0 : c.uses * c.outHeight * c.outWidth,
-        activations: read('activations'),
-      });
+      return lanesPlan(
+        kernel,
+        c,
+        limits,
+        {
+          size: c.filterHeight * c.filterWidth * c.inChannels * c.multiplier,
+          positions: c.inHeight * c.inWidth === 0 ? 0 : c.uses * c.outHeight * c.outWidth,
+          activations: read('activations'),
+        },
+        overwrite,
+      );
     case 'grad_moment_gather': {
       if (c.samples * c.positions * c.rows * c.fanOut === 0) return nothingToDo;
       // A workgroup for each id, of which those stay that are the first of their row; a lane for each column.
@@ -192,7 +215,13 @@ export function shaderText({shader, constants}: Stage): string {
 }
 
 /** grad_moment and grad_moment_dense: a tile of M for a workgroup, slices of the samples for the z axis. */
-function momentPlan(kernel: MomentKernel, c: Numbers, limits: PlanLimits, tiling: Tiling | undefined): Plan {
+function momentPlan(
+  kernel: MomentKernel,
+  c: Numbers,
+  limits: PlanLimits,
+  tiling: Tiling | undefined,
+  overwrite: boolean,
+): Plan {
   const shape = momentShape(kernel, c);
   if (shape.fanIn * shape.fanOut * shape.positions * shape.samples === 0) return nothingToDo;
   const chosen = tiling ?? bestTiling(shape, limits);
@@ -203,7 +232,7 @@ function momentPlan(kernel: MomentKernel, c: Numbers, limits: PlanLimits, tiling
     constants: {
       ...c,
       ...chosen,
-      accumulate: Number(slices === 1),
+      accumulate: Number(slices === 1 && !overwrite),
       vectorA: Number(vectorA),
       vectorD: Number(vectorD),
     },
@@ -216,7 +245,7 @@ function momentPlan(kernel: MomentKernel, c: Numbers, limits: PlanLimits, tiling
       read(vectorD ? 'deltas' : nothing),
     ],
   };
-  return withReduction(stage, fanIn * fanOut, slices, limits);
+  return withReduction(stage, fanIn * fanOut, slices, limits, overwrite);
 }
 
 /**
@@ -229,6 +258,7 @@ function lanesPlan(
   c: Numbers,
   limits: PlanLimits,
   shape: {size: number; positions: number; activations: Binding},
+  overwrite: boolean,
 ): Plan {
   const {size, positions, activations} = shape;
   if (size * positions * c.samples === 0) return nothingToDo;
@@ -244,19 +274,19 @@ function lanesPlan(
   const lanesB = Math.min(freeLanes, powerOfTwo(samplesPerSlice));
   const stage: Stage = {
     shader: kernel,
-    constants: {...c, lanesQ, lanesL, lanesB, samplesPerSlice, accumulate: Number(slices === 1)},
+    constants: {...c, lanesQ, lanesL, lanesB, samplesPerSlice, accumulate: Number(slices === 1 && !overwrite)},
     workgroups: spread(tiles, slices, limits),
     bindings: [activations, read('deltas'), readWrite(slices === 1 ? 'moment' : scratch)],
   };
-  return withReduction(stage, size, slices, limits);
+  return withReduction(stage, size, slices, limits, overwrite);
 }
 
 /** Adds the joining of slices behind a stage that wrote partial sums to the scratch buffer. */
-function withReduction(stage: Stage, size: number, slices: number, limits: PlanLimits): Plan {
+function withReduction(stage: Stage, size: number, slices: number, limits: PlanLimits, overwrite: boolean): Plan {
   if (slices === 1) return {stages: [stage], scratchLength: 0};
   const reduce: Stage = {
     shader: 'grad_moment.reduce',
-    constants: {size, slices},
+    constants: {size, slices, accumulate: Number(!overwrite)},
     workgroups: spread(Math.ceil(size / flat), 1, limits),
     bindings: [read(scratch), readWrite('moment')],
   };

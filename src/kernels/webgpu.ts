@@ -5,7 +5,7 @@
 import {EngramError} from '../errors.js';
 import {bufferLength, checkCall} from './check.js';
 import type {Buffers, Engine, HostArray, HostInput, RunOptions} from './engine.js';
-import {checkPrecision, noMatrices, type Precision, type PrecisionOption} from './precision.js';
+import {type CallOptions, checkPrecision, noMatrices, type Precision} from './precision.js';
 import {buffersOf, type KernelName, type Params} from './table.js';
 import {runOnArrays} from './webgpu-arrays.js';
 import {BindGroups, type GpuRange} from './webgpu-bindings.js';
@@ -70,8 +70,8 @@ export class WebGpuEngine implements Engine<GpuMemory> {
   }
 
   /** Calls of moment kernels that were run so far, each once. */
-  get momentCalls(): Iterable<{kernel: MomentKernel; params: Params<MomentKernel>}> {
-    return this.pipelines.momentCalls.values();
+  get momentCalls(): {kernel: MomentKernel; params: Params<MomentKernel>}[] {
+    return [...this.pipelines.momentCalls.values()];
   }
 
   /**
@@ -102,10 +102,10 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     kernel: K,
     params: Params<K>,
     buffers: Buffers<K, GpuMemory>,
-    {precision = 'f32'}: PrecisionOption = {},
+    options: CallOptions = {},
   ): void {
     this.health.check();
-    this.checkPrecision(precision);
+    this.checkPrecision(options.precision ?? 'f32');
     const ranges: Ranges = {};
     const lengths: Record<string, number> = {};
     for (const [name] of buffersOf(kernel)) {
@@ -117,7 +117,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
       ranges[name] = lengths[name] === 0 ? null : range;
     }
     checkCall(kernel, params, lengths);
-    this.runChecked(kernel, params, ranges, precision);
+    this.runChecked(kernel, params, ranges, options);
   }
 
   /**
@@ -125,12 +125,12 @@ export class WebGpuEngine implements Engine<GpuMemory> {
    *
    * @param ranges of every buffer of the row; null for one of length 0
    */
-  runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>, precision: Precision): void {
+  runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>, options: CallOptions): void {
     this.checkSharing(kernel, ranges);
     const largest = Math.floor(this.device.limits.maxStorageBufferBindingSize / 4);
     const tooLarge = buffersOf(kernel).find(([name]) => (ranges[name]?.length ?? 0) > largest);
-    if (tooLarge) this.runWindows(kernel, params, ranges, precision, tooLarge[0]);
-    else this.encode(kernel, params, ranges, precision);
+    if (tooLarge) this.runWindows(kernel, params, ranges, options, tooLarge[0]);
+    else this.encode(kernel, params, ranges, options);
     this.stream.encoded();
   }
 
@@ -154,12 +154,6 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     const buffer = this.health.guard(`${size} bytes of memory`, () => this.device.createBuffer({size, usage: flags}));
     if (contents) this.device.queue.writeBuffer(buffer, 0, contents as Float32Array<ArrayBuffer>);
     return buffer;
-  }
-
-  /** Zeroes a buffer, in order with the kernels around it. */
-  clear({buffer, length, offset = 0}: GpuRange): void {
-    this.health.check();
-    if (length > 0) this.stream.encoder().clearBuffer(buffer, 4 * offset, 4 * length);
   }
 
   /**
@@ -217,7 +211,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     kernel: K,
     params: Params<K>,
     ranges: Readonly<Ranges>,
-    precision: Precision,
+    options: CallOptions,
     name: string,
   ): void {
     const largest = Math.floor(this.device.limits.maxStorageBufferBindingSize / 4);
@@ -225,7 +219,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     const windows = windowsOf(kernel, params, lengths, largest);
     if (!windows)
       throw this.tooLarge(`${kernel}.${name}`, 4 * lengths[name], 'maxStorageBufferBindingSize', 4 * largest);
-    for (const {params: part, offsets} of windows) {
+    for (const [i, {params: part, offsets}] of windows.entries()) {
       const cut: Ranges = {...ranges};
       for (const [each, spec] of buffersOf(kernel)) {
         const range = ranges[each];
@@ -236,7 +230,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
           offset: (range.offset ?? 0) + offsets[each],
         };
       }
-      this.encode(kernel, part, cut, precision);
+      this.encode(kernel, part, cut, {...options, overwrite: options.overwrite && i === 0});
     }
   }
 
@@ -244,9 +238,9 @@ export class WebGpuEngine implements Engine<GpuMemory> {
     kernel: K,
     params: Params<K>,
     ranges: Readonly<Ranges>,
-    precision: Precision,
+    options: CallOptions,
   ): void {
-    const {stages, scratchLength} = this.pipelines.planOf(kernel, params, precision);
+    const {stages, scratchLength} = this.pipelines.planOf(kernel, params, options);
     if (stages.length === 0) return;
     const room = scratchLength > 0 ? {buffer: this.scratch.atLeast(scratchLength), length: scratchLength} : undefined;
     const values = scalarValues(kernel, params);
