@@ -105,6 +105,7 @@ export class Memory {
     this.waiting = elsewhere;
     for (const entry of before) if (!after.has(entry)) tf.dispose([entry.importance, entry.anchor]);
     const held = [...after].flatMap(({importance, anchor}) => [importance, anchor]);
+    if (held.length === 0) return;
     // A device that fails meanwhile says so at its next use.
     this.copying = tensorEngine()
       .keepOnHost(held)
