@@ -70,15 +70,13 @@ const common = {
  * @param tests  absolute paths; the repository's GPU tests if not said
  * @returns {Promise<{inputs: string[], outside: string[]}>} what went in, relative to the root, and which imports are left
  */
-export async function bundleCode(folder, tests = null) {
-  const {carried, left} = gpuTests();
-  const files = tests ?? carried.map((name) => `${root}test/${name}`);
+export async function bundleCode(folder, tests = gpuTests().carried.map((name) => `${root}test/${name}`)) {
   const code = await build({
     ...common,
     absWorkingDir: root,
     entryPoints: [here('main.mjs')],
     outfile: `${folder}/${codeFile}`,
-    plugins: [standIns(files, left), addresses],
+    plugins: [standIns(tests, gpuTests().left), addresses],
   });
   const thread = await build({
     ...common,
