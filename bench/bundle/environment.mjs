@@ -39,10 +39,12 @@ function* candidates(folder) {
  *   candidate has one, else a software adapter, else {gpu: {missing}}
  */
 export async function findGpu(folder, options) {
+  // What the loader tells goes into the log: it names the library that a driver misses.
+  const loud = {VK_LOADER_DEBUG: 'error,warn,driver', ...process.env};
   const tried = [];
   let best;
   for (const added of candidates(folder)) {
-    const run = await runCode(['probe'], {...options, env: {...process.env, ...added}, limit: 120});
+    const run = await runCode(['probe'], {...options, env: {...loud, ...added}, limit: 120});
     let found;
     try {
       found = JSON.parse(run.stdout.trim().split('\n').at(-1));

@@ -50,8 +50,9 @@ export async function runAll(code) {
   };
   save('summary.json', summary);
   if (found.gpu.missing) {
-    for (const {env, answer} of tried) console.error(`${JSON.stringify(env)}: ${answer}`);
-    console.error('engram-gpu: Vulkan finds no GPU here. VK_DRIVER_FILES can name the manifest of its driver.');
+    for (const {env, answer} of tried) console.error(`${JSON.stringify(env)}: ${answer.split('. ')[0]}`);
+    console.error('engram-gpu: Vulkan finds no GPU here. VK_DRIVER_FILES can name the manifest of its driver;');
+    console.error(`${log} has what the loader said.`);
     process.exit(1);
   }
   const {vendor, architecture, description, driver, software} = found.gpu;
