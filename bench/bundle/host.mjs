@@ -25,6 +25,7 @@ const command = (folder) =>
       new Option('--parts <names...>', 'parts of the benchmarks').choices(parts).default(parts, parts.join(' ')),
     )
     .option('--batch <n>', 'samples of a batch in the benchmarks', whole)
+    .option('--autotune', 'measure tilings first in the benchmarks')
     .option('--limit <seconds>', 'for a test file or a part of the benchmarks', whole, 600)
     .option('--jobs <n>', 'test files at a time', whole, Math.max(1, Math.min(4, availableParallelism() >> 1)))
     .option('--results <folder>', 'where JSON and log are written', join(folder, '../results'))
@@ -33,7 +34,19 @@ const command = (folder) =>
 /** @param code the file of all code, in the folder that run.sh unpacked */
 export async function runAll(code) {
   const folder = dirname(dirname(code));
-  const {tests, bench, quick, full, only, parts: wanted, batch, limit, jobs, ...rest} = command(folder).parse().opts();
+  const {
+    tests,
+    bench,
+    quick,
+    full,
+    only,
+    parts: wanted,
+    batch,
+    autotune,
+    limit,
+    jobs,
+    ...rest
+  } = command(folder).parse().opts();
   const results = resolve(rest.results);
   mkdirSync(results, {recursive: true});
   const save = (name, value) => writeFileSync(join(results, name), `${JSON.stringify(value, null, 2)}\n`);
@@ -72,7 +85,11 @@ export async function runAll(code) {
     save('summary.json', summary);
   }
   if (bench || !tests) {
-    const flags = [...(quick ? ['--quick'] : []), ...(batch ? ['--batch', String(batch)] : [])];
+    const flags = [
+      ...(quick ? ['--quick'] : []),
+      ...(autotune ? ['--autotune'] : []),
+      ...(batch ? ['--batch', String(batch)] : []),
+    ];
     const {parts: ended, judged} = await runBench({...common, wanted, results, flags});
     const count = (status) => judged.filter((row) => row.status === status).length;
     summary.bench = {parts: ended, met: count('met'), missed: count('missed'), notMeasured: count('not measured')};
