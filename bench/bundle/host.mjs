@@ -47,6 +47,8 @@ export async function runAll(code) {
     jobs,
     ...rest
   } = command(folder).parse().opts();
+  // Processes have groups of their own, which a signal to this one does not reach: they are ended at its exit.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
   const results = resolve(rest.results);
   mkdirSync(results, {recursive: true});
   const save = (name, value) => writeFileSync(join(results, name), `${JSON.stringify(value, null, 2)}\n`);
