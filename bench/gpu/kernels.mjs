@@ -100,7 +100,14 @@ export async function measureKernels(gpu, ceilings, {quick, samples, autotune, r
           : undefined;
       for (const precision of layer.weight ? precisions : ['f32']) {
         const options = precision === 'f32' ? undefined : {precision};
-        const time = await timeKernel(gpu, layer.kernel, params, options);
+        let time;
+        try {
+          time = await timeKernel(gpu, layer.kernel, params, options);
+        } catch (error) {
+          if (precision === 'f32') throw error;
+          notes.push(`${layer.name}, ${precision}: ${error.message}`);
+          continue; // judged in f32, as a network would run it
+        }
         const share = batch / samples;
         const tflops = (layer.flops * share) / time.ms / 1e9;
         const gbs = (layer.bytes * share) / time.ms / 1e6;

@@ -111,9 +111,10 @@ function printPeers(peers) {
   }
 }
 
-/** Prints the judged ratios and returns them. */
+/** Prints the judged ratios, those of parts that did not run in one line, and returns all of them. */
 export function printJudged(results) {
-  const rows = judge(results);
+  const all = judge(results);
+  const rows = all.filter(({why}) => !why.endsWith('did not run'));
   print(
     'judged',
     [
@@ -124,5 +125,6 @@ export function printJudged(results) {
     ],
     rows,
   );
-  return rows;
+  if (rows.length < all.length) console.log(`${all.length - rows.length} more need parts that did not run`);
+  return all;
 }

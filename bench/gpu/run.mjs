@@ -61,7 +61,11 @@ process.exit(failed.length > 0 ? 1 : 0);
 
 /** Joins results of several processes; the parts of later files win. */
 function merged(files) {
-  const all = Object.assign({}, ...files.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
+  const runs = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  const told = new Set(runs.map((run) => JSON.stringify([run.options, run.gpu.description])));
+  if (told.size > 1)
+    program.error(`--merge joins runs of the same sizes on the same adapter: ${[...told].join(' and ')}`);
+  const all = Object.assign({}, ...runs);
   for (const name of ['ceilings', ...parts]) if (all[name]) printPart(name, all[name]);
   return all;
 }
@@ -97,7 +101,7 @@ async function measure() {
   };
   const line = ({network, layer, rule, ms, ratio}) =>
     process.stderr.write(
-      `  ${network} ${layer ?? rule ?? ''}: ${ms ? `${ms.toPrecision(3)} ms` : `ratio ${ratio.toPrecision(3)}`}\n`,
+      `· ${network} ${layer ?? rule ?? ''}: ${ms ? `${ms.toPrecision(3)} ms` : `ratio ${ratio.toPrecision(3)}`}\n`,
     );
   const common = {quick, samples, report: line};
 
