@@ -2,7 +2,7 @@
 export {EngramError, type ErrorCode} from '../errors.js';
 export type {Buffers, Engine, EngineName, HostArray, HostInput, RunOptions} from './engine.js';
 export {hostEngine} from './host.js';
-export type {Precision, PrecisionOption} from './precision.js';
+export type {CallOptions, Precision, PrecisionOption} from './precision.js';
 export {referenceEngine} from './reference/engine.js';
 export {
   type BufferName,
