@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {afterAll, expect, it} from 'vitest';
 import {Accumulation, estimateImportance, MemoryAwareSynapses, type Precision} from '../dist/index.js';
+import {tensorEngine} from '../dist/kernels/tensors.js';
 import {hasMatrices} from '../dist/kernels/webgpu-matrices.js';
 import {describeEngine, deviation, engineName} from './engine.js';
 
@@ -59,6 +60,23 @@ describeEngine(`precision on the ${engineName} engine`, () => {
     expect(accumulation.samples).toBe(0);
     mas.dispose();
     accumulation.dispose();
+  });
+
+  it('reaches the convolutions and no other kernel', async () => {
+    const engine = tensorEngine();
+    const {run, checkPrecision} = engine;
+    const seen: string[] = [];
+    engine.checkPrecision = () => {};
+    engine.run = ((...[kernel, params, inputs, outputs, options]: Parameters<typeof run>) => {
+      if (options?.precision) seen.push(`${kernel} ${options.precision}`);
+      return run.call(engine, kernel, params, inputs, outputs);
+    }) as typeof run;
+    try {
+      await omega('f16');
+    } finally {
+      Object.assign(engine, {run, checkPrecision});
+    }
+    expect(seen).toEqual(['grad_moment f16', 'grad_moment f16']); // two batches of one convolution
   });
 
   it('anything else is refused with what there is', async () => {
