@@ -1,15 +1,15 @@
 /** Gradients of weights on `webgpu` are those of tfjs' own kernels and of cpu, and train the same networks. */
 
-import './tfjs-gradients.js'; // before engram/webgpu, which gpu.js imports
+import '../bench/gpu/theirs.mjs'; // before engram/webgpu, which gpu.js imports
 import * as tf from '@tensorflow/tfjs';
 import {afterAll, beforeAll, expect, it} from 'vitest';
+import {theirGradients} from '../bench/gpu/theirs.mjs';
 import {webGpuTensorEngine} from '../dist/kernels/tensors-webgpu.js';
 import type {WebGpuEngine} from '../dist/kernels/webgpu.js';
 import {describeGpu} from './gpu.js';
-import {type GradientName, theirGradients} from './tfjs-gradients.js';
 
 interface Shape {
-  name: Exclude<GradientName, 'BatchMatMul'>;
+  name: 'Conv2DBackpropFilter' | 'DepthwiseConv2dNativeBackpropFilter';
   x: [number, number, number, number];
   filter: [number, number, number, number];
   strides: number;

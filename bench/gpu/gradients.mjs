@@ -8,7 +8,7 @@ import {interleave} from '../measure.mjs';
 import {architectures} from './architectures.mjs';
 import {randomTensor} from './ceilings.mjs';
 import {layersOf} from './shapes.mjs';
-import {theirFilterGradient, theirProduct} from './theirs.mjs';
+import {theirGradients} from './theirs.mjs';
 
 /** Milliseconds of a call: the mean of as many as fill `least` milliseconds, on the clock of the host. */
 async function perCall(call, least) {
@@ -32,7 +32,7 @@ const dispose = ({dataId}) => tf.backend().disposeData(dataId);
 /** Gradients of filters, as registered by engram/webgpu, and as tfjs has them. */
 function filterCalls(network, options) {
   const ours = tf.getKernel('Conv2DBackpropFilter', 'webgpu').kernelFunc;
-  if (ours === theirFilterGradient) throw new Error('tfjs still has its own gradient of filters');
+  if (ours === theirGradients.Conv2DBackpropFilter) throw new Error('tfjs still has its own gradient of filters');
   const filters = layersOf(architectures(options)[network], options.samples).filter(
     ({kernel}) => kernel === 'grad_moment',
   );
@@ -46,7 +46,13 @@ function filterCalls(network, options) {
     const call = (kernel) => (x, dy) => dispose(kernel({inputs: {x, dy}, backend: tf.backend(), attrs}));
     const images = [options.samples, p.inHeight, p.inWidth, p.inChannels];
     const deltas = [options.samples, p.outHeight, p.outWidth, p.fanOut];
-    return {layer: name, count, shapes: [images, deltas], ours: call(ours), theirs: call(theirFilterGradient)};
+    return {
+      layer: name,
+      count,
+      shapes: [images, deltas],
+      ours: call(ours),
+      theirs: call(theirGradients.Conv2DBackpropFilter),
+    };
   });
 }
 
@@ -69,7 +75,7 @@ function denseCalls(network, options) {
     },
     theirs(x, dy) {
       const attrs = {transposeA: true, transposeB: false};
-      dispose(theirProduct({inputs: {a: x, b: dy}, backend: tf.backend(), attrs}));
+      dispose(theirGradients.BatchMatMul({inputs: {a: x, b: dy}, backend: tf.backend(), attrs}));
     },
   }));
 }

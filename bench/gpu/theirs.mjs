@@ -4,5 +4,10 @@ import '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 
 const own = (name) => tf.getKernel(name, 'webgpu').kernelFunc;
-export const theirFilterGradient = own('Conv2DBackpropFilter');
-export const theirProduct = own('BatchMatMul');
+
+/** Kernel functions by the name of the kernel. */
+export const theirGradients = {
+  Conv2DBackpropFilter: own('Conv2DBackpropFilter'),
+  DepthwiseConv2dNativeBackpropFilter: own('DepthwiseConv2dNativeBackpropFilter'),
+  BatchMatMul: own('BatchMatMul'),
+};

@@ -34,7 +34,7 @@ export class TimedStream implements CommandStream {
    * Milliseconds of each call. By the host's clock they all get the mean: one call is shorter than the way to the GPU
    * and back.
    *
-   * @param encode puts at most {@link mostTimed} calls of kernels into this stream, which is empty before
+   * @param encode puts at most 64 calls of kernels into this stream, which is empty before
    */
   async times(encode: () => void): Promise<number[]> {
     const {device, stamps} = this;
@@ -107,6 +107,7 @@ export class TimedStream implements CommandStream {
     this.device.queue.submit([commands]);
   }
 
+  /** Submits what is left, and frees the queries. */
   dispose(): void {
     this.submit();
     this.stamps?.set.destroy();

@@ -20,7 +20,7 @@ import {windowAlignment, windowsOf} from './webgpu-windows.js';
 export type {GpuRange} from './webgpu-bindings.js';
 export type {CommandStream} from './webgpu-stream.js';
 
-/** What the engine works on: a whole GPU buffer, the beginning of one, or null for a buffer of length 0. */
+/** What the engine works on: a whole GPU buffer, a range of one, or null for a buffer of length 0. */
 export type GpuMemory = GPUBuffer | GpuRange | null;
 
 type Ranges = Record<string, GpuRange | null>;
@@ -124,6 +124,7 @@ export class WebGpuEngine implements Engine<GpuMemory> {
    * {@link run} for callers that called `checkCall` themselves.
    *
    * @param ranges of every buffer of the row; null for one of length 0
+   * @internal
    */
   runChecked<K extends KernelName>(kernel: K, params: Params<K>, ranges: Readonly<Ranges>, options: CallOptions): void {
     this.checkSharing(kernel, ranges);
