@@ -18,6 +18,8 @@ override nesterov: u32;
 alias Value = f32;
 override width: u32; // elements of a Value
 
+override inPlace: bool; // theta is not bound: next holds it, and then the step
+
 override isExplicit = penalized == 1u && penalty == 0u;
 override isProximal = penalized == 1u && penalty == 1u;
 
@@ -60,7 +62,12 @@ fn main(
   }
   let step = -scalars.learningRate;
   let twoLambda = 2.0 * scalars.lambda;
-  let old = theta[i];
+  var old = Value(0);
+  if (inPlace) {
+    old = next[i];
+  } else {
+    old = theta[i];
+  }
   var g = gradient[i];
   if (isExplicit) {
     g += (twoLambda * importance[i]) * (old - anchor[i]);

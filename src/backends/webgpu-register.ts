@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import {DeviceHealth} from '../kernels/webgpu-health.js';
 import {matrixFeatures, noteMatrices} from '../kernels/webgpu-matrices.js';
+import {Readings} from '../kernels/webgpu-readings.js';
 import {registerGradients} from './webgpu-gradients.js';
 
 /** Used where the adapter has them; all are optional. */
@@ -14,6 +15,9 @@ const usefulFeatures = ['timestamp-query', 'bgra8unorm-storage', ...matrixFeatur
  * after a lost device `tf.setBackend('webgpu')` makes a new one. Values that are on the host survive the device.
  */
 class CheckedWebGpuBackend extends WebGPUBackend {
+  /** For steps in place, which must not write over what is being read. */
+  readonly readings = new Readings();
+
   constructor(device: GPUDevice, info: GPUAdapterInfo) {
     super(device, info);
     DeviceHealth.of(device).onFault(() => {
@@ -29,12 +33,14 @@ class CheckedWebGpuBackend extends WebGPUBackend {
     if (onHost) return onHost;
     const health = DeviceHealth.of(this.device);
     health.check();
-    const values = await super.read(dataId).catch(async (error: unknown) => {
+    return this.readings.during(dataId, async () => {
+      const values = await super.read(dataId).catch(async (error: unknown) => {
+        await health.settled();
+        throw error;
+      });
       await health.settled();
-      throw error;
+      return values as tf.backend_util.TypedArray;
     });
-    await health.settled();
-    return values as tf.backend_util.TypedArray;
   }
 
   override readSync(dataId: object): tf.backend_util.TypedArray {

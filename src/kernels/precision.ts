@@ -22,6 +22,8 @@ export interface CallOptions extends PrecisionOption {
    * it before does not matter. Default false.
    */
   readonly overwrite?: boolean | undefined;
+  /** `penalized_step` finds theta in `next` and writes the step over it; `theta` is not looked at. Default false. */
+  readonly inPlace?: boolean | undefined;
 }
 
 /** The precisions that 16x16 matrices of tensor cores compute in. */

@@ -26,6 +26,9 @@ export type TensorInputs<K extends KernelName> = {[B in BufferName<K, 'read'>]: 
 export type TensorOutputs<K extends KernelName> = {[B in BufferName<K, 'write'>]: tf.Tensor};
 export type OutputShapes<K extends KernelName> = {[B in BufferName<K, 'write'>]: number[]};
 
+/** What a step reads besides the variable, and its slots. */
+export type StepInputs = Omit<TensorInputs<'penalized_step'>, 'theta'>;
+
 /** Runs kernels on tensors of one backend. */
 export interface TensorEngine {
   readonly name: EngineName;
@@ -53,6 +56,13 @@ export interface TensorEngine {
     outputs: OutputShapes<K>,
     options?: PrecisionOption,
   ): TensorOutputs<K>;
+  /**
+   * Runs `penalized_step` and makes its result the value of the variable: in the variable's own memory where nothing else
+   * can see that, in fresh memory otherwise.
+   *
+   * @throws EngramError as {@link run}
+   */
+  step(params: Params<'penalized_step'>, variable: tf.Variable, inputs: StepInputs): void;
   /** @throws EngramError ARGUMENT for what is no precision; BACKEND or DEVICE for one that this engine cannot compute in */
   checkPrecision(precision: Precision): void;
 }

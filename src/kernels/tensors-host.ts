@@ -6,7 +6,7 @@ import type {Buffers, Engine, EngineName, HostArray} from './engine.js';
 import {hostEngine} from './host.js';
 import {checkHostPrecision, type Precision, type PrecisionOption} from './precision.js';
 import {type BufferSpec, type KernelName, type Params, row} from './table.js';
-import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
+import type {Cell, OutputShapes, StepInputs, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 
 /** The part of tfjs' CPU backend that gives a tensor's live array, and of Engram's that uses memory of results again. */
 export interface HostBackend {
@@ -95,6 +95,13 @@ export class HostTensorEngine implements TensorEngine {
 
   checkPrecision(precision: Precision): void {
     checkHostPrecision(precision, this.name);
+  }
+
+  /** In fresh memory: a variable may have been made from a user's array, and then it is that array. */
+  step(params: Params<'penalized_step'>, variable: tf.Variable, inputs: StepInputs): void {
+    const {next} = this.run('penalized_step', params, {theta: variable, ...inputs}, {next: variable.shape});
+    variable.assign(next);
+    next.dispose();
   }
 
   private tensorOn(values: Float32Array, shape: number[]): tf.Tensor {

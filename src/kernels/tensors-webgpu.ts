@@ -11,14 +11,19 @@ import {checkCall, checkTensorType} from './check.js';
 import type {Buffers} from './engine.js';
 import type {Precision, PrecisionOption} from './precision.js';
 import {type BufferSpec, buffersOf, type KernelName, type Params} from './table.js';
-import type {Cell, OutputShapes, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
+import type {Cell, OutputShapes, StepInputs, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
 import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
+import type {Readings} from './webgpu-readings.js';
 import {type TuneOptions, type Tuning, tune, tuningOf, useTuning} from './webgpu-tune.js';
 
 interface TensorData {
   resource?: GPUBuffer | null;
   values: unknown;
+  /** Tensors that share the data. */
+  refCount: number;
+  /** The buffer is a user's. */
+  external?: boolean;
 }
 /** The part of tfjs' WebGPU backend that the engine needs. */
 export interface WebGpuBackendLike {
@@ -35,6 +40,8 @@ export interface WebGpuBackendLike {
   uploadToGPU(dataId: object): void;
   makeTensorInfo(shape: number[], dtype: 'float32'): tf.TensorInfo;
   disposeData(dataId: object): unknown;
+  /** There if the backend is that of engram/webgpu. */
+  readonly readings?: Readings;
 }
 
 /** tfjs' queue of recorded commands, which it submits every 15 dispatches and at every readback. */
@@ -146,6 +153,31 @@ export class WebGpuTensorEngine implements TensorEngine {
     return made as TensorOutputs<K>;
   }
 
+  step(params: Params<'penalized_step'>, variable: tf.Variable, inputs: StepInputs): void {
+    const {dataId, shape} = variable;
+    const data = this.backend.tensorMap.get(dataId);
+    // Clones, reshaped views, anchors and what a gradient saves share the data and are counted.
+    const shared = data.refCount > 1 || data.external || (this.backend.readings?.has(dataId) ?? true);
+    if (shared || variable.size === 0) {
+      const {next} = this.run('penalized_step', params, {theta: variable, ...inputs}, {next: shape});
+      variable.assign(next);
+      next.dispose();
+      return;
+    }
+    DeviceHealth.of(this.backend.device).check();
+    const given = {...inputs, theta: variable} as Readonly<Record<string, tf.Tensor | Cell | null>>;
+    const specs = buffersOf('penalized_step');
+    const lengths: Record<string, number> = {next: variable.size};
+    for (const [name, spec] of specs) {
+      if (name !== 'next') lengths[name] = this.check('penalized_step', name, spec, given[name]);
+    }
+    checkCall('penalized_step', params, lengths);
+    const ranges: Record<string, GpuRange | null> = {theta: null, next: this.rangeOf(variable, variable.size)};
+    for (const name of Object.keys(inputs)) ranges[name] = this.memoryOf(given[name], lengths[name]);
+    this.engine.runChecked('penalized_step', params, ranges, {inPlace: true});
+    data.values = null; // of before, where they were read
+  }
+
   async keepOnHost(tensors: readonly tf.Tensor[]): Promise<void> {
     const kept = tensors.map(async ({dataId, size}) => {
       const data = this.backend.tensorMap.get(dataId);
@@ -153,7 +185,8 @@ export class WebGpuTensorEngine implements TensorEngine {
       // tfjs lets go of the host's values when it uploads them, and never once they are there beside the GPU's.
       const onHost = data.values;
       this.backend.uploadToGPU(dataId);
-      data.values = onHost ?? (await this.engine.read(data.resource!, size));
+      const read = () => this.engine.read(data.resource!, size);
+      data.values = onHost ?? (await (this.backend.readings?.during(dataId, read) ?? read()));
     });
     await Promise.all(kept);
   }

@@ -59,18 +59,18 @@ export class Pipelines {
   planOf<K extends KernelName>(
     kernel: K,
     params: Params<K>,
-    {precision = 'f32', overwrite = false}: CallOptions,
+    {precision = 'f32', overwrite = false, inPlace = false}: CallOptions,
   ): CompiledPlan {
     const matrices = kernel === 'grad_moment' && this.matrices ? matrixPrecision(precision) : undefined;
     const call = planKey(kernel, params);
-    const key = matrices || overwrite ? `${call},${matrices},${overwrite}` : call;
+    const key = matrices || overwrite || inPlace ? `${call},${matrices},${overwrite},${inPlace}` : call;
     let compiled = this.plans.get(key);
     if (!compiled) {
       const {limits} = this.device;
       const constants = constantsOf(kernel, params);
       const plan =
         (matrices && matrixPlan(matrices, constants, limits, {overwrite})) ??
-        makePlan(kernel, constants, limits, {tiling: this.tilings.get(call), overwrite});
+        makePlan(kernel, constants, limits, {tiling: this.tilings.get(call), overwrite, inPlace});
       if (isMomentKernel(kernel) && plan.stages.length > 0) {
         this.momentCalls.set(call, {kernel, params: params as Params<MomentKernel>});
       }

@@ -43,6 +43,7 @@ export interface Plan {
 export interface PlanChoices {
   readonly tiling?: Tiling | undefined;
   readonly overwrite?: boolean;
+  readonly inPlace?: boolean;
 }
 /** The limits of a device that a plan depends on; a `GPUDevice`'s limits fit. */
 export interface PlanLimits extends TilingLimits {
@@ -137,12 +138,13 @@ export function constantsOf<K extends KernelName>(kernel: K, params: Params<K>):
  *
  * @param choices.tiling of grad_moment and grad_moment_dense; by default the one that costs least
  * @param choices.overwrite a moment is written, not added to
+ * @param choices.inPlace penalized_step finds theta in `next`
  */
 export function makePlan(
   kernel: KernelName,
   constants: Numbers,
   limits: PlanLimits,
-  {tiling, overwrite = false}: PlanChoices = {},
+  {tiling, overwrite = false, inPlace = false}: PlanChoices = {},
 ): Plan {
   const c = constants;
   switch (kernel) {
@@ -201,11 +203,20 @@ export function makePlan(
       const parts: Stage = {shader: kernel, constants: {...c, groupsTotal}, workgroups, bindings};
       return {stages: [parts, total], scratchLength: groupsTotal};
     }
-    default: {
-      const width = c.size % 4 === 0 ? 4 : 1;
-      return onePass(kernel, {...c, width}, Math.ceil(c.size / width / flat), limits);
+    case 'penalized_step': {
+      const {stages} = elementwise(kernel, {...c, inPlace: Number(inPlace)}, limits);
+      const bound = (binding: Binding) => (inPlace && binding.from === 'theta' ? read(nothing) : binding);
+      return {stages: stages.map((stage) => ({...stage, bindings: stage.bindings.map(bound)})), scratchLength: 0};
     }
+    default:
+      return elementwise(kernel, c, limits);
   }
+}
+
+/** One element or four a thread. */
+function elementwise(kernel: KernelName, c: Numbers, limits: PlanLimits): Plan {
+  const width = c.size % 4 === 0 ? 4 : 1;
+  return onePass(kernel, {...c, width}, Math.ceil(c.size / width / flat), limits);
 }
 
 /** The shader of a stage: its file, with vectors of four where the stage has that width. */

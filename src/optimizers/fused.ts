@@ -42,7 +42,8 @@ export function fusedRule(base: tf.Optimizer): Rule | undefined {
  * Takes rule and settings from `base`, whose own state stays unused. Without importance, and with lambda = 0, a step
  * equals the base's bit for bit on the CPU engines.
  *
- * New values go to fresh memory that is swapped into the variable: tensors that share the old memory keep it.
+ * New values go to fresh memory that is swapped into the variable, or over the old ones where nobody shares them (on
+ * `webgpu`): tensors that share the old memory keep it.
  */
 export class FusedOptimizer extends PenalizedOptimizer {
   static get className(): string {
@@ -93,8 +94,7 @@ export class FusedOptimizer extends PenalizedOptimizer {
     for (const {name, tensor: gradient} of present) {
       const theta = variableOf(name);
       const held = options.lambda === 0 ? undefined : memory.get(name);
-      const {next} = engine.run(
-        'penalized_step',
+      engine.step(
         {
           rule: this.rule,
           penalty: options.step ?? 'proximal',
@@ -112,17 +112,14 @@ export class FusedOptimizer extends PenalizedOptimizer {
           weightDecay,
           lambda: options.lambda,
         },
+        theta,
         {
-          theta,
           gradient,
           importance: held?.importance ?? null,
           anchor: held?.anchor ?? null,
           slots: slots.of(theta),
         },
-        {next: theta.shape},
       );
-      theta.assign(next);
-      next.dispose();
     }
     this.powers = {
       beta1: fround(this.powers.beta1 * fround(beta1)),
