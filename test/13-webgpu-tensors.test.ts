@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import {beforeAll, expect, it} from 'vitest';
 import type {TensorEngine} from '../dist/kernels/tensor-engine.js';
 import {tensorEngine} from '../dist/kernels/tensors.js';
-import type {WebGpuBackendLike} from '../dist/kernels/tensors-webgpu.js';
+import type {WebGpuBackendLike} from '../dist/kernels/tfjs-webgpu.js';
 import {describeGpu} from './gpu.js';
 
 const dense = (samples: number, fanIn: number, fanOut: number) => ({phi: 'abs', samples, fanIn, fanOut}) as const;

@@ -8,7 +8,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {flatDepth} from '../kernels/table.js';
-import {type WebGpuBackendLike, webGpuTensorEngine} from '../kernels/tensors-webgpu.js';
+import {webGpuTensorEngine} from '../kernels/tensors-webgpu.js';
+import type {WebGpuBackendLike} from '../kernels/tfjs-webgpu.js';
 import {planeOf} from './windows.js';
 
 type Shape4 = [number, number, number, number];

@@ -1,7 +1,8 @@
 /** Tuning on tfjs' `webgpu` backend: tilings of the kernels, measured on the device at hand. */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
-import {type WebGpuBackendLike, type WebGpuTensorEngine, webGpuTensorEngine} from '../kernels/tensors-webgpu.js';
+import {type WebGpuTensorEngine, webGpuTensorEngine} from '../kernels/tensors-webgpu.js';
+import type {WebGpuBackendLike} from '../kernels/tfjs-webgpu.js';
 import type {TuneOptions, Tuning} from '../kernels/webgpu-tune.js';
 
 /**

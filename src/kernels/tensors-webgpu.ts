@@ -1,9 +1,6 @@
 /**
  * Kernels on tensors of tfjs' `webgpu` backend: the tensors' own GPU buffers, in tfjs' own command stream. No copy, no
  * submit of its own for a kernel, no readback.
- *
- * The backend is named by its shape: importing it here would pull WebGPU into the main entry. Some of its members are
- * private in TypeScript; they are what tfjs 4.22 has, and test/13-webgpu-tensors.test.ts fails if they change.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
@@ -12,62 +9,10 @@ import type {Buffers} from './engine.js';
 import type {Precision, PrecisionOption} from './precision.js';
 import {type BufferSpec, buffersOf, type KernelName, type Params} from './table.js';
 import type {Cell, OutputShapes, StepInputs, TensorEngine, TensorInputs, TensorOutputs} from './tensor-engine.js';
-import {type CommandStream, type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
+import {TfjsStream, type WebGpuBackendLike} from './tfjs-webgpu.js';
+import {type GpuMemory, type GpuRange, WebGpuEngine} from './webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
-import type {Readings} from './webgpu-readings.js';
 import {type TuneOptions, type Tuning, tune, tuningOf, useTuning} from './webgpu-tune.js';
-
-interface TensorData {
-  resource?: GPUBuffer | null;
-  values: unknown;
-  /** Tensors that share the data. */
-  refCount: number;
-  /** The buffer is a user's. */
-  external?: boolean;
-}
-/** The part of tfjs' WebGPU backend that the engine needs. */
-export interface WebGpuBackendLike {
-  readonly device: GPUDevice;
-  /** Gives the data of a tensor; fetches it first if it lives on another backend. */
-  readonly tensorMap: {get(dataId: object): TensorData};
-  commandEncoder: GPUCommandEncoder | null;
-  computePassEncoder: GPUComputePassEncoder | null;
-  commandQueueOwnedIds: WeakSet<object>;
-  dispatchCountInPass: number;
-  ensureCommandEncoderReady(): void;
-  endComputePassEncoder(): void;
-  submitQueue(): void;
-  uploadToGPU(dataId: object): void;
-  makeTensorInfo(shape: number[], dtype: 'float32'): tf.TensorInfo;
-  disposeData(dataId: object): unknown;
-  /** There if the backend is that of engram/webgpu. */
-  readonly readings?: Readings;
-}
-
-/** tfjs' queue of recorded commands, which it submits every 15 dispatches and at every readback. */
-class TfjsStream implements CommandStream {
-  constructor(private readonly backend: WebGpuBackendLike) {}
-
-  pass(): GPUComputePassEncoder {
-    const {backend} = this;
-    backend.ensureCommandEncoderReady();
-    backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass();
-    backend.dispatchCountInPass++;
-    return backend.computePassEncoder;
-  }
-  encoder(): GPUCommandEncoder {
-    this.backend.ensureCommandEncoderReady();
-    this.backend.endComputePassEncoder();
-    return this.backend.commandEncoder!;
-  }
-  /** tfjs submits with the next kernel of its own. */
-  encoded(): void {}
-  submit(): void {
-    if (!this.backend.commandEncoder) return;
-    this.backend.endComputePassEncoder();
-    this.backend.submitQueue();
-  }
-}
 
 class WebGpuCell implements Cell {
   private buffer: GPUBuffer | null;
@@ -100,6 +45,8 @@ class WebGpuCell implements Cell {
   }
 }
 
+type Given = Readonly<Record<string, tf.Tensor | Cell | null>>;
+
 /** Kernels that can write a moment instead of adding to it. */
 type GradientKernel = 'grad_moment' | 'grad_moment_dense' | 'grad_moment_depthwise';
 
@@ -126,18 +73,11 @@ export class WebGpuTensorEngine implements TensorEngine {
     outputs: OutputShapes<K>,
     {precision = 'f32'}: PrecisionOption = {},
   ): TensorOutputs<K> {
-    DeviceHealth.of(this.backend.device).check();
     this.checkPrecision(precision);
     const specs = buffersOf(kernel);
-    const given = inputs as Readonly<Record<string, tf.Tensor | Cell | null>>;
+    const given = inputs as Given;
     const shapes = outputs as Readonly<Record<string, number[]>>;
-    const lengths: Record<string, number> = {};
-    for (const [name, spec] of specs) {
-      lengths[name] =
-        spec.access === 'write' ? tf.util.sizeFromShape(shapes[name]) : this.check(kernel, name, spec, given[name]);
-    }
-    checkCall(kernel, params, lengths);
-
+    const lengths = this.lengthsOf(kernel, params, given, (name) => tf.util.sizeFromShape(shapes[name]));
     const ranges: Record<string, GpuRange | null> = {};
     const made: Record<string, tf.Tensor> = {};
     try {
@@ -164,14 +104,8 @@ export class WebGpuTensorEngine implements TensorEngine {
       next.dispose();
       return;
     }
-    DeviceHealth.of(this.backend.device).check();
-    const given = {...inputs, theta: variable} as Readonly<Record<string, tf.Tensor | Cell | null>>;
-    const specs = buffersOf('penalized_step');
-    const lengths: Record<string, number> = {next: variable.size};
-    for (const [name, spec] of specs) {
-      if (name !== 'next') lengths[name] = this.check('penalized_step', name, spec, given[name]);
-    }
-    checkCall('penalized_step', params, lengths);
+    const given: Given = {...inputs, theta: variable};
+    const lengths = this.lengthsOf('penalized_step', params, given, () => variable.size);
     const ranges: Record<string, GpuRange | null> = {theta: null, next: this.rangeOf(variable, variable.size)};
     for (const name of Object.keys(inputs)) ranges[name] = this.memoryOf(given[name], lengths[name]);
     this.engine.runChecked('penalized_step', params, ranges, {inPlace: true});
@@ -240,7 +174,23 @@ export class WebGpuTensorEngine implements TensorEngine {
     useTuning(this.engine, tuning);
   }
 
-  /** Length of an input, or an error; nothing is uploaded yet. */
+  /** Elements of every buffer, checked against the row; nothing is uploaded yet. */
+  private lengthsOf<K extends KernelName>(
+    kernel: K,
+    params: Params<K>,
+    given: Given,
+    written: (name: string) => number,
+  ): Record<string, number> {
+    DeviceHealth.of(this.backend.device).check();
+    const lengths: Record<string, number> = {};
+    for (const [name, spec] of buffersOf(kernel)) {
+      lengths[name] = spec.access === 'write' ? written(name) : this.check(kernel, name, spec, given[name]);
+    }
+    checkCall(kernel, params, lengths);
+    return lengths;
+  }
+
+  /** Length of an input, or an error. */
   private check(kernel: string, name: string, spec: BufferSpec, input: tf.Tensor | Cell | null): number {
     if (input === null) return 0;
     if (input instanceof WebGpuCell && input.engine === this.engine) {

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {TensorEngine} from './tensor-engine.js';
 import {type HostBackend, HostTensorEngine} from './tensors-host.js';
-import {type WebGpuBackendLike, webGpuTensorEngine} from './tensors-webgpu.js';
+import {webGpuTensorEngine} from './tensors-webgpu.js';
+import type {WebGpuBackendLike} from './tfjs-webgpu.js';
 import {DeviceHealth} from './webgpu-health.js';
 
 const hostEngines = new WeakMap<object, HostTensorEngine>();
