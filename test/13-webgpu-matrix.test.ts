@@ -12,7 +12,7 @@ import {constantsOf} from '../dist/kernels/webgpu-plan.js';
 import {describeGpu, device} from './gpu.js';
 import {pairwise, randomNumbers} from './gpu-parity.js';
 import {nullDevice, runPlan, withoutMatrices} from './subgroup-matrix.js';
-import {geometry, volumes} from './volumes.js';
+import {geometry, patchFactors, patchGeometry, volumes} from './volumes.js';
 
 type Call = Params<'grad_moment'>;
 const precisions = ['f16', 'f16x3'] as const;
@@ -170,38 +170,12 @@ describeGpu('grad_moment by matrices', () => {
       kind: ['normal', 'mixed samples', 'ends of f32', 'small', 'large', 'sparse'],
       samples: [1, 4],
       uses: [1, 3],
-      size: [
-        [5, 7],
-        [9, 4],
-        [1, 12],
-      ],
-      filter: [
-        [1, 1],
-        [3, 3],
-        [1, 4],
-      ],
-      stride: [
-        [1, 1],
-        [2, 3],
-      ],
-      dilation: [
-        [1, 1],
-        [1, 2],
-      ],
-      pad: [
-        [0, 0],
-        [1, 1],
-        [0, 2],
-      ],
+      ...patchFactors,
       inChannels: [1, 4, 20],
       fanOut: [1, 8, 17],
     });
     for (const {kind, size, filter, stride, dilation, pad, ...rest} of table) {
-      const axes = [0, 1].map((i) => ({
-        ...{in: size[i], filter: filter[i], stride: stride[i], dilation: dilation[i]},
-        ...{before: pad[i], after: pad[i]},
-      }));
-      const call = {...rest, ...geometry(...axes)};
+      const call = {...rest, ...patchGeometry({size, filter, stride, dilation, pad})};
       // Where squares leave f32, f32 has no result either.
       const safe = kind === 'large' && rest.phi === 'square' ? 'normal' : kind;
       for (const precision of precisions) if (planOf(precision, call)) await check(precision, call, safe);

@@ -3,7 +3,7 @@ import {afterAll, expect, it} from 'vitest';
 import type {Params} from '../dist/kernels/table.js';
 import {describeGpu} from './gpu.js';
 import {filled, type Kind, kinds, momentParity, onGpu, pairwise, reportParity, seen} from './gpu-parity.js';
-import {geometry, volumes} from './volumes.js';
+import {geometry, patchFactors, patchGeometry, volumes} from './volumes.js';
 
 const phis = ['abs', 'square', 'identity'] as const;
 const everyKind = Object.keys(kinds) as Kind[];
@@ -29,38 +29,12 @@ describeGpu('the moment kernels on the GPU', () => {
       kind: everyKind,
       samples: [1, 2, 7],
       uses: [1, 3],
-      size: [
-        [5, 7],
-        [9, 4],
-        [1, 12],
-      ],
-      filter: [
-        [1, 1],
-        [3, 3],
-        [1, 4],
-      ],
-      stride: [
-        [1, 1],
-        [2, 3],
-      ],
-      dilation: [
-        [1, 1],
-        [1, 2],
-      ],
-      pad: [
-        [0, 0],
-        [1, 1],
-        [0, 2],
-      ],
+      ...patchFactors,
       inChannels: [1, 3, 4, 20],
       fanOut: [1, 8, 17],
     });
     for (const {kind, size, filter, stride, dilation, pad, ...rest} of table) {
-      const axes = [0, 1].map((i) => ({
-        ...{in: size[i], filter: filter[i], stride: stride[i], dilation: dilation[i]},
-        ...{before: pad[i], after: pad[i]},
-      }));
-      await gradMoment({...rest, ...geometry(...axes)}, kind);
+      await gradMoment({...rest, ...patchGeometry({size, filter, stride, dilation, pad})}, kind);
     }
   });
 

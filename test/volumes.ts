@@ -1,4 +1,4 @@
-/** 3-D convolutions for the tests of grad_moment, the same on every engine. */
+/** Convolutions for the tests of grad_moment, the same on every engine. */
 import type {Params} from '../dist/kernels/table.js';
 
 export interface Axis {
@@ -40,6 +40,43 @@ export function geometry(...axes: Axis[]): Geometry {
 function along({in: size, filter, stride = 1, dilation = 1, before = 0, after = 0}: Axis) {
   const room = size + before + after - dilation * (filter - 1) - 1;
   return {in: size, filter, stride, dilation, before, out: room < 0 ? 0 : Math.floor(room / stride) + 1};
+}
+
+/** Factors of a pairwise table of 2-D patches: [height, width] each. */
+export const patchFactors = {
+  size: [
+    [5, 7],
+    [9, 4],
+    [1, 12],
+  ],
+  filter: [
+    [1, 1],
+    [3, 3],
+    [1, 4],
+  ],
+  stride: [
+    [1, 1],
+    [2, 3],
+  ],
+  dilation: [
+    [1, 1],
+    [1, 2],
+  ],
+  pad: [
+    [0, 0],
+    [1, 1],
+    [0, 2],
+  ],
+} as const;
+type Patches = {[Factor in keyof typeof patchFactors]: readonly number[]};
+
+/** Geometry of a row of such a table. */
+export function patchGeometry({size, filter, stride, dilation, pad}: Patches): Geometry {
+  const axis = (i: number): Axis => ({
+    ...{in: size[i], filter: filter[i], stride: stride[i], dilation: dilation[i]},
+    ...{before: pad[i], after: pad[i]},
+  });
+  return geometry(axis(0), axis(1));
 }
 
 type Volume = Omit<Params<'grad_moment'>, 'phi'>;

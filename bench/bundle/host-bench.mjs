@@ -4,8 +4,6 @@ import {join} from 'node:path';
 import {isDeepStrictEqual} from 'node:util';
 import {endingOf, runCode} from './processes.mjs';
 
-export const parts = ['kernels', 'steps', 'passes', 'gradients', 'peers'];
-
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
 /** Figures of another GPU, or of other sizes, are not joined to these. */
 const sameKind = (a, b) =>

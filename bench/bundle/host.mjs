@@ -2,16 +2,11 @@
 import {mkdirSync, rmSync, writeFileSync} from 'node:fs';
 import {availableParallelism, cpus, release, totalmem} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
-import {Command, InvalidArgumentError, Option} from 'commander';
+import {Command, Option} from 'commander';
+import {parts, wholeNumber} from '../gpu/options.mjs';
 import {findGpu} from './environment.mjs';
-import {parts, runBench} from './host-bench.mjs';
+import {runBench} from './host-bench.mjs';
 import {runTests} from './host-tests.mjs';
-
-const whole = (text) => {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('It must be a whole number of at least 1.');
-};
 
 const command = (folder) =>
   new Command('run.sh')
@@ -24,10 +19,10 @@ const command = (folder) =>
     .addOption(
       new Option('--parts <names...>', 'parts of the benchmarks').choices(parts).default(parts, parts.join(' ')),
     )
-    .option('--batch <n>', 'samples of a batch in the benchmarks', whole)
+    .option('--batch <n>', 'samples of a batch in the benchmarks', wholeNumber)
     .option('--autotune', 'measure tilings first in the benchmarks')
-    .option('--limit <seconds>', 'for a test file or a part of the benchmarks', whole, 600)
-    .option('--jobs <n>', 'test files at a time', whole, Math.max(1, Math.min(4, availableParallelism() >> 1)))
+    .option('--limit <seconds>', 'for a test file or a part of the benchmarks', wholeNumber, 600)
+    .option('--jobs <n>', 'test files at a time', wholeNumber, Math.max(1, Math.min(4, availableParallelism() >> 1)))
     .option('--results <folder>', 'where JSON and log are written', join(folder, '../results'))
     .addHelpText('after', '\nPYTHON names the Python with PyTorch, if it is not python3.');
 

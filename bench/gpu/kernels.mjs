@@ -83,8 +83,8 @@ function planOf({device, engine}, kernel, params) {
 /**
  * @param gpu {device, engine, timer}
  * @param ceilings of the same run
- * @param options {quick, samples, autotune: measures tilings before a layer, rows: where every row goes when it is measured, report: called with it}; a row is for
- *   one of `count` equal layers
+ * @param options {quick, samples, autotune: measures tilings before a layer, rows: where every row goes when it is
+ *   measured, report: called with it}; a row is for one of `count` equal layers
  * @returns {notes, tuning: what was tuned, for `useTuning`}
  */
 export async function measureKernels(gpu, ceilings, {quick, samples, autotune, rows, report}) {

@@ -4,34 +4,28 @@ import './theirs.mjs'; // before engram/webgpu, which puts another gradient in t
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {Command, InvalidArgumentError, Option} from 'commander';
+import {Command, Option} from 'commander';
 import {requestAdapter, requestDevice} from '../../dist/backends/webgpu.js';
 import {WebGpuEngine} from '../../dist/kernels/webgpu.js';
 import {describeGpu} from './adapter.mjs';
 import {measureCeilings} from './ceilings.mjs';
 import {measureGradients} from './gradients.mjs';
 import {measureKernels} from './kernels.mjs';
+import {parts, wholeNumber} from './options.mjs';
 import {measurePasses} from './passes.mjs';
 import {measurePeers} from './peers.mjs';
 import {printJudged, printPart} from './report.mjs';
 import {measureSteps} from './steps.mjs';
 import {GpuTimer} from './timing.mjs';
 
-const parts = ['kernels', 'steps', 'passes', 'gradients', 'peers'];
 /** Held against the ceilings, which are therefore measured with them. */
 const heldToCeilings = ['kernels', 'steps'];
-
-const batch = (text) => {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('It must be a whole number of at least 1.');
-};
 
 const program = new Command('bench:gpu')
   .description(`measure on the GPU: ${parts.join(', ')}; all of them, or those named`)
   .argument('[parts...]', 'parts to run')
   .option('--quick', 'narrow networks, small images, B = 2: shows that everything runs, measures nothing')
-  .option('--batch <n>', 'samples of a batch; default 256, and 2 with --quick', batch)
+  .option('--batch <n>', 'samples of a batch; default 256, and 2 with --quick', wholeNumber)
   .option('--autotune', 'measure tilings of every layer first; the JSON then holds them for useTuning()')
   .option('--out <file>', 'where the figures are written as JSON', 'out/bench-gpu.json')
   .option('--merge <files...>', 'runs nothing: joins the figures of earlier runs, prints and judges them')
