@@ -13,13 +13,13 @@ export interface CommandStream {
 /** A stream of its own that submits after every kernel. */
 export class OwnStream implements CommandStream {
   private commands: GPUCommandEncoder | undefined;
-  private open: GPUComputePassEncoder | undefined;
+  protected open: GPUComputePassEncoder | undefined;
 
-  constructor(private readonly device: GPUDevice) {}
+  constructor(protected readonly device: GPUDevice) {}
 
   pass(): GPUComputePassEncoder {
     this.commands ??= this.device.createCommandEncoder();
-    this.open ??= this.commands.beginComputePass();
+    this.open ??= this.commands.beginComputePass(this.passDescriptor());
     return this.open;
   }
   encoder(): GPUCommandEncoder {
@@ -30,6 +30,10 @@ export class OwnStream implements CommandStream {
   }
   encoded(): void {
     this.submit();
+  }
+  /** How a pass begins. */
+  protected passDescriptor(): GPUComputePassDescriptor {
+    return {};
   }
   submit(): void {
     if (!this.commands) return;

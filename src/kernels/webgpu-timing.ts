@@ -1,5 +1,5 @@
 /** Time on the GPU: a command stream whose calls are stamped by the device itself. */
-import type {CommandStream} from './webgpu-stream.js';
+import {OwnStream} from './webgpu-stream.js';
 
 /** Calls that are stamped between two submissions. */
 export const mostTimed = 64;
@@ -8,14 +8,13 @@ export const mostTimed = 64;
  * A stream for a WebGpuEngine that gives every call a pass of its own, with a time stamp at both ends. Without the
  * feature `timestamp-query` the host's clock is used around the wait for the device.
  */
-export class TimedStream implements CommandStream {
+export class TimedStream extends OwnStream {
   private readonly stamps: {set: GPUQuerySet; resolved: GPUBuffer; host: GPUBuffer} | undefined;
-  private commands: GPUCommandEncoder | undefined;
-  private open: GPUComputePassEncoder | undefined;
   private calls = 0;
   private joined = false;
 
-  constructor(private readonly device: GPUDevice) {
+  constructor(device: GPUDevice) {
+    super(device);
     if (!device.features.has('timestamp-query')) return;
     const buffer = (usage: number) => device.createBuffer({label: 'time stamps', size: 16 * mostTimed, usage});
     this.stamps = {
@@ -59,32 +58,19 @@ export class TimedStream implements CommandStream {
     return intervals(nanoseconds);
   }
 
-  pass(): GPUComputePassEncoder {
-    this.commands ??= this.device.createCommandEncoder();
-    if (!this.open) {
-      const first = 2 * this.calls;
-      const stamped = this.stamps && this.calls < mostTimed;
-      this.open = this.commands.beginComputePass(
-        stamped
-          ? {
-              timestampWrites: {
-                querySet: this.stamps!.set,
-                beginningOfPassWriteIndex: first,
-                endOfPassWriteIndex: first + 1,
-              },
-            }
-          : {},
-      );
-    }
-    return this.open;
+  protected override passDescriptor(): GPUComputePassDescriptor {
+    if (!this.stamps || this.calls >= mostTimed) return {};
+    const first = 2 * this.calls;
+    return {
+      timestampWrites: {
+        querySet: this.stamps.set,
+        beginningOfPassWriteIndex: first,
+        endOfPassWriteIndex: first + 1,
+      },
+    };
   }
-  encoder(): GPUCommandEncoder {
-    this.open?.end();
-    this.open = undefined;
-    this.commands ??= this.device.createCommandEncoder();
-    return this.commands;
-  }
-  encoded(): void {
+  /** The call is over, and with it its pass. */
+  override encoded(): void {
     if (!this.open || this.joined) return;
     this.open.end();
     this.open = undefined;
@@ -100,13 +86,6 @@ export class TimedStream implements CommandStream {
     }
     this.encoded();
   }
-  submit(): void {
-    if (!this.commands) return;
-    const commands = this.encoder().finish();
-    this.commands = undefined;
-    this.device.queue.submit([commands]);
-  }
-
   /** Submits what is left, and frees the queries. */
   dispose(): void {
     this.submit();
