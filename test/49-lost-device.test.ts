@@ -1,7 +1,7 @@
 /** A GPU device that is lost, or runs out of memory, in the middle of the work: what is told, what is left, how it goes on. */
 import * as tf from '@tensorflow/tfjs';
 import {MemoryAwareSynapses} from 'engram';
-import {afterAll, beforeAll, beforeEach, expect, it} from 'vitest';
+import {afterAll, beforeAll, beforeEach, expect, it, vi} from 'vitest';
 import {DeviceHealth} from '../dist/kernels/webgpu-health.js';
 import {describeGpu, freshDevice} from './gpu.js';
 
@@ -104,6 +104,20 @@ describeGpu('a lost device', () => {
     await mas.consolidate(samples(2));
     expect([...mas.tasks.values()]).toEqual([2, 2, 2, 2]);
     mas.dispose();
+  });
+
+  it('that refused work: told as DEVICE, is given back, and gives way to a new one', async () => {
+    const before = presentDevice();
+    const kept = tf.tensor1d([1, 2, 3]);
+    before.createBuffer({size: 16, usage: 0}); // no usage at all: an error that no scope catches
+    const health = DeviceHealth.of(before);
+    await vi.waitFor(() => void expect(health.faulty).toBe(true), {timeout: 20_000});
+    expect(() => health.check()).toThrow(expect.objectContaining({code: 'DEVICE'}));
+    await before.lost;
+    expect(await tf.setBackend('webgpu')).toBe(true);
+    expect(presentDevice()).not.toBe(before);
+    expect([...(await tf.add(kept, 1).data())]).toEqual([2, 3, 4]);
+    kept.dispose();
   });
 
   it('gives way to a new one by tf.setBackend', async () => {

@@ -24,7 +24,9 @@ class CheckedWebGpuBackend extends WebGPUBackend {
       const {registry} = tf.engine();
       // Only the instance: the factory stays, and tensors keep finding their values here.
       if (registry.webgpu === (this as unknown)) delete registry.webgpu;
-      device.destroy(); // a device that refused work may still hold all its memory
+      // A device that refused work may still hold all its memory. Not at once: in the middle of telling an error, Dawn waits
+      // for ever for itself to be done.
+      setTimeout(() => device.destroy(), 0);
     });
   }
 
