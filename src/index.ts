@@ -7,7 +7,7 @@ export type {BatchLike, Inputs, Samples} from './memory/batches.js';
 export {type EstimateSettings, estimateImportance} from './memory/estimate.js';
 export type {VariableNames} from './memory/match.js';
 export type {AccumulationSettings, Measure} from './memory/measure.js';
-export {type Entry, Memory, type MergeRule} from './memory/memory.js';
+export {type DecayedSum, type Entry, Memory, type MergeRule} from './memory/memory.js';
 export type {MemorySettings} from './memory/memory-file.js';
 export type {EstimateOptions, Progress} from './memory/options.js';
 export type {OutputChoice} from './memory/outputs.js';
@@ -16,10 +16,34 @@ export type {ByteStore, MemoryStorage} from './memory/storage.js';
 export type {Phi} from './memory/sums.js';
 export type {ImportanceReport, ParameterReport} from './memory/tally.js';
 export {normalize} from './memory/task.js';
+export {
+  type BatchImportanceOptions,
+  BatchMasMethod,
+  type BatchMasOptions,
+  estimateBatchImportance,
+} from './methods/batch-importance.js';
 export type {ConsolidationCallback} from './methods/callback.js';
+export {
+  ElasticWeightConsolidation,
+  type ElasticWeightConsolidationOptions,
+} from './methods/elastic-weight-consolidation.js';
+export {fineTuning, jointTraining} from './methods/fine-tuning.js';
+export {
+  estimateFisher,
+  type FisherKind,
+  type FisherOptions,
+  type LabelledBatch,
+  type Likelihood,
+} from './methods/fisher.js';
+export {estimateLocalImportance, type LocalImportanceOptions, LocalMasMethod} from './methods/local-mas.js';
 export {MemoryAwareSynapses} from './methods/mas.js';
 export type {AttachOptions, ConsolidateOptions, MemoryAwareSynapsesOptions} from './methods/mas-options.js';
+export {type BatchConvention, type MasPreset, masPresets} from './methods/mas-presets.js';
+export {MasMethod, VectorMasMethod} from './methods/memory-aware.js';
+export type {Batch, LearningTask, Method, MethodState, Rehearsal} from './methods/method.js';
+export {type Importance, PenaltyMethod, type PenaltyMethodOptions} from './methods/penalty-method.js';
 export type {VariableFilter} from './methods/variables.js';
+export {estimateVectorImportance} from './methods/vector-importance.js';
 export {AdamW} from './optimizers/adamw.js';
 export type {OptimizerConfig} from './optimizers/make.js';
 export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';

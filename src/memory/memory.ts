@@ -13,6 +13,18 @@ import {clonesOf} from './theta.js';
 export type MergeRule = (typeof mergeRules)[number];
 export const mergeRules = ['sum', 'ema', 'mean', 'max'] as const;
 
+/** A merge rule with numbers of its own: Omega <- decay * Omega + Omega', the anchor as {@link anchor} says. */
+export interface DecayedSum {
+  /** Weight of what is held: 1 adds up, 0 forgets it. */
+  readonly decay: number;
+  /**
+   * `latest` (default): theta as it is now. `weighted`: the mean of the anchors, each weighted by its importance, so that
+   * the one penalty equals the sum of the tasks' penalties around their own anchors, but for a constant. A parameter that
+   * is not important yet is anchored where it is.
+   */
+  readonly anchor?: 'latest' | 'weighted';
+}
+
 /** What is held for one variable. The tensors have its shape and belong to the memory. */
 export interface Entry {
   readonly importance: tf.Tensor;
@@ -28,7 +40,8 @@ export interface Elsewhere {
 }
 
 /** Weights of stored and incoming importance when task number `tasks + 1` arrives. */
-function mergeWeights(rule: MergeRule, tasks: number): {stored: number; incoming: number} {
+function mergeWeights(rule: MergeRule | DecayedSum, tasks: number): {stored: number; incoming: number} {
+  if (typeof rule === 'object') return {stored: rule.decay, incoming: 1};
   if (rule === 'ema') return {stored: 0.5, incoming: 0.5};
   if (rule === 'mean') return {stored: tasks / (tasks + 1), incoming: 1 / (tasks + 1)};
   return {stored: 1, incoming: 1};
@@ -136,10 +149,10 @@ export class Memory {
   async consolidate(
     importance: ReadonlyMap<string, tf.Tensor>,
     variables: readonly tf.Variable[],
-    rule: MergeRule = 'sum',
+    rule: MergeRule | DecayedSum = 'sum',
   ): Promise<void> {
     this.throwIfDisposed();
-    checkChoice('rule', rule, mergeRules);
+    checkRule(rule);
     checkVariableList(variables);
     const named = new Map(variables.map((variable) => [variable.name, variable]));
     checkTask(importance, named, this.entries);
@@ -159,7 +172,11 @@ export class Memory {
    * @param theta the variables' values by name, to which the importance belongs; the tensors stay the caller's
    * @internal
    */
-  merge(importance: ReadonlyMap<string, tf.Tensor>, theta: ReadonlyMap<string, tf.Tensor>, rule: MergeRule): void {
+  merge(
+    importance: ReadonlyMap<string, tf.Tensor>,
+    theta: ReadonlyMap<string, tf.Tensor>,
+    rule: MergeRule | DecayedSum,
+  ): void {
     this.throwIfDisposed();
     checkTask(importance, theta, this.entries);
     const next = new Map(this.entries);
@@ -174,7 +191,9 @@ export class Memory {
         if (!incoming) continue;
         const entry = this.entries.get(name);
         const merged = keep(entry ? mergedImportance(entry, incoming, rule) : incoming.clone());
-        next.set(name, {importance: merged, anchor: keep(values.clone()), tasks: (entry?.tasks ?? 0) + 1});
+        const weighted = entry && typeof rule === 'object' && rule.anchor === 'weighted';
+        const anchor = keep(weighted ? weightedAnchor(entry, incoming, values, rule.decay) : values.clone());
+        next.set(name, {importance: merged, anchor, tasks: (entry?.tasks ?? 0) + 1});
       }
     } catch (error) {
       tf.dispose(created);
@@ -204,7 +223,31 @@ export class Memory {
   }
 }
 
-function mergedImportance(entry: Entry, incoming: tf.Tensor, rule: MergeRule): tf.Tensor {
+/** @throws EngramError ARGUMENT */
+function checkRule(rule: MergeRule | DecayedSum): void {
+  if (typeof rule !== 'object' || rule === null) {
+    checkChoice('rule', rule, mergeRules);
+    return;
+  }
+  checkChoice('rule.anchor', rule.anchor, ['latest', 'weighted']);
+  if (Number.isFinite(rule.decay) && rule.decay >= 0) return;
+  throw new EngramError('ARGUMENT', {
+    expected: 'rule.decay to be a finite number of at least 0',
+    received: String(rule.decay),
+    remedy: 'Use 1 to add up, or less to let earlier tasks fade.',
+  });
+}
+
+/** (a Omega theta* + Omega' theta) / (a Omega + Omega'), written so that it stays put where nothing is incoming. */
+function weightedAnchor({importance, anchor}: Entry, incoming: tf.Tensor, theta: tf.Tensor, decay: number): tf.Tensor {
+  return tf.tidy(() => {
+    const total = tf.add(tf.mul(importance, decay), incoming);
+    const share = tf.where(tf.greater(total, 0), tf.divNoNan(incoming, total), tf.onesLike(total));
+    return tf.add(anchor, tf.mul(share, tf.sub(theta, anchor)));
+  });
+}
+
+function mergedImportance(entry: Entry, incoming: tf.Tensor, rule: MergeRule | DecayedSum): tf.Tensor {
   const weights = mergeWeights(rule, entry.tasks);
   return tensorEngine().run(
     'merge',

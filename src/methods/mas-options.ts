@@ -54,7 +54,8 @@ export function checkOptions(options: MemoryAwareSynapsesOptions): void {
   checkChoice('accumulate', options.accumulate, mergeRules);
 }
 
-function checkLambda(lambda: unknown): void {
+/** @throws EngramError ARGUMENT unless it is a finite number of at least 0 */
+export function checkLambda(lambda: unknown): void {
   if (typeof lambda === 'number' && Number.isFinite(lambda) && lambda >= 0) return;
   throw new EngramError('ARGUMENT', {
     expected: 'lambda to be a finite number of at least 0',

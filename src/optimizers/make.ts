@@ -10,9 +10,22 @@ import type {PenalizedOptimizer, PenaltyOptions} from './penalized.js';
 /** An optimizer's own settings, for those who have no tfjs optimizer at hand. */
 export type OptimizerConfig =
   | {kind: 'sgd'; learningRate: number}
-  | {kind: 'momentum'; learningRate: number; momentum: number; useNesterov?: boolean}
-  | {kind: 'adam'; learningRate?: number; beta1?: number; beta2?: number; epsilon?: number}
-  | {kind: 'adamw'; learningRate?: number; weightDecay?: number; beta1?: number; beta2?: number; epsilon?: number};
+  | {kind: 'momentum'; learningRate: number; momentum: number; useNesterov?: boolean | undefined}
+  | {
+      kind: 'adam';
+      learningRate?: number | undefined;
+      beta1?: number | undefined;
+      beta2?: number | undefined;
+      epsilon?: number | undefined;
+    }
+  | {
+      kind: 'adamw';
+      learningRate?: number | undefined;
+      weightDecay?: number | undefined;
+      beta1?: number | undefined;
+      beta2?: number | undefined;
+      epsilon?: number | undefined;
+    };
 
 /**
  * An optimizer that trains like `base` and holds `memory`. One that was read from a file together with its model is
@@ -57,7 +70,8 @@ function refuseProximal(base: tf.Optimizer, step: PenaltyOptions['step']): void 
 /** By its methods: tfjs makes everything that can minimize an `instanceof` every class of optimizers. */
 const isPenalized = (optimizer: tf.Optimizer): optimizer is PenalizedOptimizer => 'hold' in optimizer;
 
-function makeOptimizer(config: OptimizerConfig): tf.Optimizer {
+/** @throws EngramError ARGUMENT for an unknown kind */
+export function makeOptimizer(config: OptimizerConfig): tf.Optimizer {
   switch (config?.kind) {
     case 'sgd':
       return tf.train.sgd(config.learningRate);
