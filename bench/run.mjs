@@ -12,8 +12,19 @@ import {overhead} from './overhead.mjs';
 import {peak} from './peak.mjs';
 import {peers} from './peers/run.mjs';
 import {training} from './training.mjs';
+import {vectorOutput} from './vector-output.mjs';
 
-const parts = {peak, kernels, backend, consolidation, training, overhead, peers, clients: clientsBench};
+const parts = {
+  peak,
+  kernels,
+  backend,
+  consolidation,
+  training,
+  overhead,
+  'vector-output': vectorOutput,
+  peers,
+  clients: clientsBench,
+};
 
 /**
  * @param names parts to run; none means all

@@ -7,13 +7,14 @@
  *
  * Run: node bench/select-presets.mjs [digits | fashion-domain | fashion-task], after npm run build.
  */
-import {useBackend} from '../dist/cli/backend.js';
-import {MasLearner} from '../dist/cli/learner.js';
+import {useBackend} from '../dist/experiments/backend.js';
+import {learnPreset} from '../dist/experiments/preset.js';
+import {fineTuning} from '../dist/methods/fine-tuning.js';
+import {MasMethod} from '../dist/methods/memory-aware.js';
 import {loadDigits} from '../dist/scenarios/digits.js';
 import {loadFashionMnist} from '../dist/scenarios/fashion-mnist.js';
 import {averageAccuracy, forgetting} from '../dist/scenarios/metrics.js';
 import {permutedDigits, splitFashionMnist} from '../dist/scenarios/presets.js';
-import {fineTuning, learnSequence} from '../dist/scenarios/run.js';
 import {permutedTasks, splitTasks} from '../dist/scenarios/sequences.js';
 
 const studies = {
@@ -53,10 +54,9 @@ const percent = (value) => (100 * value).toFixed(1);
 async function measure({sequence, seeds}, settings, lambda) {
   const runs = [];
   for (const seed of seeds) {
-    const learner = new MasLearner(lambda ?? 0);
-    const method = lambda === undefined ? () => fineTuning : learner.method;
-    const {accuracy} = await learnSequence(sequence(seed), method, settings, {seed});
-    learner.dispose();
+    const method = lambda === undefined ? fineTuning() : new MasMethod({lambda});
+    const {accuracy} = await learnPreset(sequence(seed), method, settings, {seed});
+    method.dispose();
     runs.push({
       learned: mean(accuracy.map((row, task) => row[task])),
       last: accuracy.at(-1).at(-1),

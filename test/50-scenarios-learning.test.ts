@@ -5,12 +5,13 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {useBackend} from '../dist/cli/backend.js';
-import {MasLearner} from '../dist/cli/learner.js';
+import {useBackend} from '../dist/experiments/backend.js';
+import {learnPreset} from '../dist/experiments/preset.js';
+import {fineTuning} from '../dist/methods/fine-tuning.js';
+import {MasMethod} from '../dist/methods/memory-aware.js';
 import {loadDigits} from '../dist/scenarios/digits.js';
 import {type AccuracyMatrix, averageAccuracy, forgetting} from '../dist/scenarios/metrics.js';
 import {permutedDigits} from '../dist/scenarios/presets.js';
-import {fineTuning, learnSequence} from '../dist/scenarios/run.js';
 import {permutedTasks} from '../dist/scenarios/sequences.js';
 
 const seeds = [1, 2, 3, 4, 5];
@@ -24,10 +25,10 @@ describe('five permuted tasks of real digits, five seeds', () => {
     const before = tf.memory().numTensors;
     for (const seed of seeds) {
       const sequence = permutedTasks('digits', digits, permutedDigits.tasks, seed);
-      const learner = new MasLearner(permutedDigits.lambda);
-      const {accuracy: tuned} = await learnSequence(sequence, () => fineTuning, permutedDigits, {seed});
-      const {accuracy: held} = await learnSequence(sequence, learner.method, permutedDigits, {seed});
-      learner.dispose();
+      const mas = new MasMethod({lambda: permutedDigits.lambda});
+      const {accuracy: tuned} = await learnPreset(sequence, fineTuning(), permutedDigits, {seed});
+      const {accuracy: held} = await learnPreset(sequence, mas, permutedDigits, {seed});
+      mas.dispose();
       runs.push({seed, tuned, held});
     }
     expect(tf.memory().numTensors).toBe(before);

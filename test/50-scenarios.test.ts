@@ -202,19 +202,24 @@ describe('Fashion-MNIST', () => {
 describe('permuted tasks', () => {
   it('show the same pixels in another order: task 1 as they are, each task its own way', async () => {
     const digits = await loadDigits();
-    const {tasks, outputs, scenario} = permutedTasks('test', digits, 4, 7);
-    expect([tasks.length, outputs, scenario]).toEqual([4, 10, 'domain-incremental']);
-    const identity = Array.from({length: 64}, (_, p) => p);
-    const permutations = tasks.map(({train}) => [...train.permutation!]);
-    expect(permutations[0]).toEqual(identity);
-    for (const permutation of permutations) expect(permutation.toSorted((a, b) => a - b)).toEqual(identity);
-    expect(new Set(permutations.map(String)).size).toBe(4);
-    for (const task of tasks) expect([...task.test.permutation!]).toEqual([...task.train.permutation!]);
+    const {tasks, scenario, channels} = permutedTasks('test', digits, 4, 7);
+    expect([tasks.length, scenario, channels]).toEqual([4, 'domain-incremental', 1]);
+    for (const {classes} of tasks) expect(classes).toEqual(digits.classes);
+    // An image whose pixel p has the value p shows where each pixel goes.
+    const places = Float32Array.from({length: 64}, (_, p) => p);
+    const orders = tasks.map(({train}) => [...(train.view?.(places) ?? places)]);
+    expect(orders[0]).toEqual([...places]);
+    for (const order of orders) expect(order.toSorted((a, b) => a - b)).toEqual([...places]);
+    expect(new Set(orders.map(String)).size).toBe(4);
+    for (const [task, {test}] of tasks.entries()) {
+      expect([...(test.view?.(places) ?? places)]).toEqual(orders[task]);
+    }
 
     const {train} = tasks[2];
-    const inputs = inputsOf(train);
+    const inputs = await inputsOf(train);
     const [row, p] = [17, 30];
-    expect(inputs[row * 64 + p]).toBe(digits.pixels[train.indices[row] * 64 + train.permutation![p]]);
+    expect(inputs[row * 64 + p]).toBe(digits.pixels[train.indices[row] * 64 + orders[2][p]]);
+    expect(labelsOf(train)).toBeInstanceOf(Int32Array);
     expect(labelsOf(train)[row]).toBe(digits.labels[train.indices[row]]);
   });
 
@@ -231,10 +236,13 @@ describe('permuted tasks', () => {
 
   it('are the same for the same seed, others for another, and do not depend on how many follow', async () => {
     const digits = await loadDigits();
-    const make = (tasks: number, seed: number) => permutedTasks('test', digits, tasks, seed).tasks.slice(0, 2);
-    expect(make(2, 5)).toEqual(make(9, 5));
-    expect(make(2, 5)[1].train.permutation).not.toEqual(make(2, 6)[1].train.permutation);
-    expect(make(2, 5)[1].test.indices).not.toEqual(make(2, 6)[1].test.indices);
+    const second = async (tasks: number, seed: number) => {
+      const {train, test} = permutedTasks('test', digits, tasks, seed).tasks[1];
+      return {inputs: await inputsOf({...train, indices: Uint32Array.of(0, 1)}), test: test.indices};
+    };
+    expect(await second(2, 5)).toEqual(await second(9, 5));
+    expect((await second(2, 5)).inputs).not.toEqual((await second(2, 6)).inputs);
+    expect((await second(2, 5)).test).not.toEqual((await second(2, 6)).test);
   });
 
   it('are refused in an impossible number', async () => {
@@ -253,33 +261,31 @@ describe('split tasks', () => {
     [6, 7],
     [8, 9],
   ];
+  const scenarios = ['task-incremental', 'domain-incremental', 'class-incremental'] as const;
 
-  it('have two classes each, all of their images, and no others', async () => {
+  it('have two classes each, all of their images, and no others, in every scenario', async () => {
     const digits = await loadDigits();
-    for (const scenario of ['domain-incremental', 'task-incremental'] as const) {
-      const {tasks} = splitTasks('test', {train: digits, test: digits}, 5, scenario);
-      for (const [task, {train}] of tasks.entries()) {
-        const classes = new Set([...train.indices].map((index) => digits.labels[index]));
-        expect([...classes].toSorted()).toEqual(pairs[task]);
+    for (const scenario of scenarios) {
+      const sequence = splitTasks('test', {train: digits, test: digits}, 5, scenario);
+      expect(sequence.scenario).toBe(scenario);
+      for (const [task, {train, classes}] of sequence.tasks.entries()) {
+        const shown = new Set([...train.indices].map((index) => digits.labels[index]));
+        expect([...shown].toSorted()).toEqual(pairs[task]);
+        expect(classes).toEqual(pairs[task].map(String));
       }
-      expect(tasks.reduce((sum, {train}) => sum + train.indices.length, 0)).toBe(1797);
+      expect(sequence.tasks.reduce((sum, {train}) => sum + train.indices.length, 0)).toBe(1797);
       const six = () => splitTasks('test', {train: digits, test: digits}, 6, scenario);
       expect(six).toThrow(expect.objectContaining({code: 'ARGUMENT'}));
     }
   });
 
-  it('share two outputs if the network is not told the task, and have their own two if it is', async () => {
+  it('count their labels from 0, as places in their own list of classes', async () => {
     const digits = await loadDigits();
-    const shared = splitTasks('test', {train: digits, test: digits}, 5, 'domain-incremental');
-    const apart = splitTasks('test', {train: digits, test: digits}, 5, 'task-incremental');
-    expect([shared.outputs, apart.outputs]).toEqual([2, 10]);
-    expect(shared.tasks.map(({outputs}) => outputs)).toEqual(Array(5).fill([0, 1]));
-    expect(apart.tasks.map(({outputs}) => outputs)).toEqual(pairs);
-    for (const [task, {train}] of shared.tasks.entries()) {
-      expect([...labelsOf(train)]).toEqual([...train.indices].map((index) => digits.labels[index] - 2 * task));
-    }
-    for (const {train} of apart.tasks) {
-      expect([...labelsOf(train)]).toEqual([...train.indices].map((index) => digits.labels[index]));
+    const {tasks} = splitTasks('test', {train: digits, test: digits}, 2, 'class-incremental', 5);
+    expect(tasks.map(({classes}) => classes.join())).toEqual(['0,1,2,3,4', '5,6,7,8,9']);
+    for (const {train, classes} of tasks) {
+      const named = Array.from(labelsOf(train), (label) => classes[label]);
+      expect(named).toEqual(Array.from(train.indices, (index) => String(digits.labels[index])));
     }
   });
 });

@@ -1,7 +1,7 @@
 /** `engram bench`: runs the benchmarks of the repository. */
 import {existsSync} from 'node:fs';
 import {EngramError} from '../errors.js';
-import type {BackendName} from './backend.js';
+import type {BackendName} from '../experiments/backend.js';
 
 /** What `bench/run.mjs` exports. */
 interface Benchmarks {

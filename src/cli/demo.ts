@@ -2,16 +2,18 @@
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {EngramError} from '../errors.js';
+import {type BackendName, useBackend} from '../experiments/backend.js';
+import {learnPreset} from '../experiments/preset.js';
+import {fineTuning} from '../methods/fine-tuning.js';
+import {MasMethod} from '../methods/memory-aware.js';
 import {importancePlot} from '../report/importance.js';
+import {layersOf, sumOverUnits} from '../report/layers.js';
 import {accuracyPlot} from '../report/plots.js';
 import {accuracyTable, type MethodResult, summaryTable} from '../report/table.js';
 import {loadDigits} from '../scenarios/digits.js';
 import {loadFashionMnist} from '../scenarios/fashion-mnist.js';
 import {type Preset, permutedDigits, splitFashionMnist} from '../scenarios/presets.js';
-import {fineTuning, learnSequence, type SequenceResult} from '../scenarios/run.js';
 import {permutedTasks, splitTasks, type TaskSequence} from '../scenarios/sequences.js';
-import {type BackendName, useBackend} from './backend.js';
-import {MasLearner} from './learner.js';
 import {showProgress} from './progress.js';
 
 /** What the user may set; everything left out comes from the preset of the data set. */
@@ -43,7 +45,7 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
   };
   const backend = await useBackend(options.backend);
   const sequence = await loadSequence(options, settings.tasks, signal);
-  const sizes = [sequence.height * sequence.width, ...settings.hidden, sequence.outputs].join('-');
+  const sizes = [sequence.height * sequence.width, ...settings.hidden, sequence.tasks[0].classes.length].join('-');
   console.log(`${sequence.name}, ${sequence.scenario}, ${settings.tasks} tasks; backend ${backend.name}`);
   if (backend.notice) console.log(backend.notice);
   console.log(
@@ -55,10 +57,12 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
   }
   console.log();
 
-  const learner = new MasLearner(settings.lambda);
+  const mas = new MasMethod({lambda: settings.lambda});
+  /** Omega of the input pixels after each task. */
+  const pixels: Float32Array[] = [];
   const methods = [
-    {label: 'fine-tuning', make: () => fineTuning},
-    {label: 'MAS', make: learner.method},
+    {label: 'fine-tuning', method: fineTuning()},
+    {label: 'MAS', method: mas, onTask: async () => pixels.push(sumOverUnits((await layersOf(mas.memory))[0]))},
   ];
   const view = showProgress(
     methods.map(({label}) => label),
@@ -66,24 +70,26 @@ export async function demo(options: DemoOptions, signal: AbortSignal): Promise<v
   );
   const results: MethodResult[] = [];
   try {
-    for (const [index, {label, make}] of methods.entries()) {
-      const run: SequenceResult = await learnSequence(sequence, make, settings, {
+    for (const [index, {label, method, onTask}] of methods.entries()) {
+      const run = await learnPreset(sequence, method, settings, {
         seed: options.seed,
         signal,
+        onTask: async () => void (await onTask?.()),
         onProgress: (progress) => view.update(index, progress),
       });
-      results.push({label, ...run});
+      const {training, method: between, testing} = run.seconds;
+      results.push({label, accuracy: run.accuracy, seconds: training + between + testing});
     }
     view.stop();
     console.log(`\nAccuracy (%) on the test images of each task\n${accuracyTable(results)}`);
-    console.log(`\n${summaryTable(results)}\n${measured(learner)}`);
+    console.log(`\n${summaryTable(results)}\n${measured(mas)}`);
     const subtitle = `MLP ${sizes}, SGD with momentum; MAS with λ = ${settings.lambda}; seed ${options.seed}`;
-    const files = await draw(sequence, results, learner, subtitle, options.out);
+    const files = await draw(sequence, results, {mas, pixels}, subtitle, options.out);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     console.log(`written: ${files.join(', ')}\n${seconds} s in all`);
   } finally {
     view.stop();
-    learner.dispose();
+    mas.dispose();
   }
 }
 
@@ -117,7 +123,7 @@ async function loadSequence(options: DemoOptions, tasks: number, signal: AbortSi
 }
 
 /** How the importance was measured, in one line. */
-function measured({reports}: MasLearner): string {
+function measured({reports}: MasMethod): string {
   const samples = reports.reduce((sum, report) => sum + report.samples, 0);
   const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
   const parameters = reports.at(-1)?.parameters ?? [];
@@ -132,17 +138,17 @@ function measured({reports}: MasLearner): string {
 async function draw(
   sequence: TaskSequence,
   results: MethodResult[],
-  learner: MasLearner,
+  {mas, pixels}: {mas: MasMethod; pixels: readonly Float32Array[]},
   subtitle: string,
   folder: string,
 ): Promise<string[]> {
-  const chance = 1 / sequence.tasks[0].outputs.length;
+  const chance = 1 / sequence.tasks[0].classes.length;
   const title = `${sequence.name}: ${sequence.tasks.length} tasks, one after the other`;
   const accuracy = await accuracyPlot(results, {title, subtitle, chance});
-  const importance = await importancePlot(await learner.layers(), {
+  const importance = await importancePlot(await layersOf(mas.memory), {
     title: `${sequence.name}: what the network must keep`,
     subtitle,
-    pixels: learner.pixels(sequence.height, sequence.width),
+    pixels: {height: sequence.height, width: sequence.width, after: pixels},
   });
   await mkdir(folder, {recursive: true});
   const files = {'accuracy.svg': accuracy, 'importance.svg': importance};

@@ -2,7 +2,7 @@
 /** The command `engram`. Each subcommand is loaded only when it runs, so that `doctor` works where little else does. */
 import {createRequire} from 'node:module';
 import {Command, InvalidArgumentError, Option} from 'commander';
-import {type BackendName, backendNames} from './backend.js';
+import {type BackendName, backendNames} from '../experiments/backend.js';
 import type {DemoOptions} from './demo.js';
 import {INTERRUPTED, report} from './errors.js';
 

@@ -1,7 +1,7 @@
 /** Shows how far the methods are: one live bar each on a terminal, plain lines elsewhere. */
 import {MultiBar, type SingleBar} from 'cli-progress';
+import type {SequenceProgress} from '../experiments/learn.js';
 import {averageAccuracy} from '../scenarios/metrics.js';
-import type {SequenceProgress} from '../scenarios/run.js';
 
 export interface ProgressView {
   /** Takes what `learnSequence` reports of the method with this index. */
@@ -63,4 +63,62 @@ function averageNote(history: readonly (readonly number[])[]): string {
   // The matrix so far is not square yet: its columns are those of the tasks learned.
   const learned = history.map((row) => row.slice(0, history.length));
   return `average ${(100 * averageAccuracy(learned)).toFixed(1)} %`;
+}
+
+/** Shows how far the runs of an experiment are. */
+export interface RunsView {
+  /** Takes the progress of one run, which `run` tells apart from the others of its label. */
+  update(label: string, run: string | number, progress: SequenceProgress): void;
+  /** Counts a run as done. */
+  done(label: string, run: string | number): void;
+  /** Ends the display. Safe to call twice. */
+  stop(): void;
+}
+
+/** A bar for each method on a terminal; elsewhere a line for each run that is done. `runs` is the number of each. */
+export function showRuns(runs: ReadonlyMap<string, number>, stream = process.stderr): RunsView {
+  const finished = new Map([...runs.keys()].map((label) => [label, 0]));
+  const count = (label: string): number => {
+    finished.set(label, (finished.get(label) ?? 0) + 1);
+    return finished.get(label) ?? 0;
+  };
+  if (!stream.isTTY) {
+    return {
+      update: () => undefined,
+      done: (label, run) => void stream.write(`${label}: ${run} done, ${count(label)} of ${runs.get(label)}\n`),
+      stop: () => undefined,
+    };
+  }
+  const bars = new MultiBar({format: '{label} {bar} {done}/{runs}  {note}', barsize: 28, hideCursor: true, stream});
+  const wide = Math.max(...[...runs.keys()].map((label) => label.length));
+  const lines = new Map(
+    [...runs].map(([label, total]) => [
+      label,
+      bars.create(total, 0, {label: label.padEnd(wide), done: 0, runs: total, note: ''}),
+    ]),
+  );
+  /** How far the runs under way are, 0..1. */
+  const parts = new Map<string, Map<string | number, number>>();
+  const draw = (label: string, note: string) => {
+    const running = [...(parts.get(label)?.values() ?? [])].reduce((sum, part) => sum + part, 0);
+    const done = finished.get(label) ?? 0;
+    lines.get(label)?.update(done + running, {done, note});
+  };
+  let stopped = false;
+  return {
+    update(label, run, {task, tasks, step, steps}) {
+      const own = parts.get(label) ?? new Map();
+      parts.set(label, own.set(run, (task + step / steps) / tasks));
+      draw(label, `task ${task + 1} of ${tasks}`);
+    },
+    done(label, run) {
+      count(label);
+      parts.get(label)?.delete(run);
+      draw(label, '');
+    },
+    stop() {
+      if (!stopped) bars.stop();
+      stopped = true;
+    },
+  };
 }

@@ -2,7 +2,7 @@
 import {readFile} from 'node:fs/promises';
 import {fileURLToPath} from 'node:url';
 import {gunzipSync} from 'node:zlib';
-import {dataFileError, type LabelledImages, reasonOf} from './images.js';
+import {dataFileError, type ImagesInMemory, imagesInMemory, reasonOf} from './images.js';
 
 const COUNT = 1797;
 const SIDE = 8;
@@ -21,7 +21,7 @@ export const digitsFile = fileURLToPath(new URL('../../data/digits.csv.gz', impo
  * @param file a gzipped CSV of 1797 lines, each 64 whole numbers of 0..16 and the label; default the package's own
  * @throws EngramError DATA_FILE naming the first line that is wrong
  */
-export async function loadDigits(file: string = digitsFile): Promise<LabelledImages> {
+export async function loadDigits(file: string = digitsFile): Promise<ImagesInMemory> {
   const lines = (await readText(file)).split('\n');
   if (lines.at(-1) === '') lines.pop();
   if (lines.length !== COUNT) {
@@ -42,7 +42,7 @@ export async function loadDigits(file: string = digitsFile): Promise<LabelledIma
     labels[i] = label;
   });
   const classes = Array.from({length: 10}, (_, digit) => String(digit));
-  return {pixels, labels, count: COUNT, height: SIDE, width: SIDE, classes};
+  return imagesInMemory({pixels, labels, count: COUNT, height: SIDE, width: SIDE, channels: 1, classes});
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,9 +1,17 @@
 /** The networks and numbers that the demo and the learning test use, and how each was chosen. */
-import type {LearningSettings} from './run.js';
-
-export interface Preset extends LearningSettings {
+/** A multilayer perceptron, and how it learns each task: by SGD with momentum. */
+export interface Preset {
   /** Number of tasks. */
   readonly tasks: number;
+  /** Units of the hidden layers, ReLU. */
+  readonly hidden: readonly number[];
+  /** Step per unit of gradient. */
+  readonly learningRate: number;
+  readonly momentum: number;
+  /** Samples per step. */
+  readonly batchSize: number;
+  /** Passes over a task's training images. */
+  readonly epochs: number;
   /** Strength of the MAS penalty, Omega summed over tasks, logits, proximal step. */
   readonly lambda: number;
 }
