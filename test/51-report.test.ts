@@ -6,6 +6,7 @@ import {importancePlot} from '../dist/report/importance.js';
 import {accuracyPlot} from '../dist/report/plots.js';
 import {encodePng} from '../dist/report/png.js';
 import {accuracyTable, summaryTable} from '../dist/report/table.js';
+import {elementsOf} from './markup.js';
 
 const results = [
   {
@@ -25,38 +26,6 @@ const results = [
     seconds: 2,
   },
 ];
-
-/**
- * Every tag closed in order, attributes quoted, no stray `<` or `&`: the well-formedness rules of XML that an SVG
- * without comments, CDATA or entities of its own can break.
- */
-function elementsOf(svg: string): string[] {
-  const open: string[] = [];
-  const seen: string[] = [];
-  const tag = /<(\/?)([a-zA-Z][\w:-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/y;
-  let at = 0;
-  while (at < svg.length) {
-    if (svg[at] !== '<') {
-      const end = svg.indexOf('<', at) < 0 ? svg.length : svg.indexOf('<', at);
-      expect(svg.slice(at, end)).not.toMatch(/&(?!(amp|lt|gt|quot|apos|#\d+|#x[0-9a-f]+);)/i);
-      at = end;
-      continue;
-    }
-    tag.lastIndex = at;
-    const match = tag.exec(svg);
-    if (!match) throw new Error(`not well-formed at: ${svg.slice(at, at + 80)}`);
-    const [whole, closing, name, , empty] = match;
-    if (closing) expect(open.pop()).toBe(name);
-    else {
-      seen.push(name);
-      if (!empty) open.push(name);
-    }
-    at += whole.length;
-  }
-  expect(open).toEqual([]);
-  expect(seen[0]).toBe('svg');
-  return seen;
-}
 
 it('the table gives each accuracy, the averages and the forgetting in percent', () => {
   const rows = accuracyTable(results).split('\n');

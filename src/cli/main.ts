@@ -5,6 +5,9 @@ import {Command, InvalidArgumentError, Option} from 'commander';
 import {type BackendName, backendNames} from '../experiments/backend.js';
 import type {DemoOptions} from './demo.js';
 import {INTERRUPTED, report} from './errors.js';
+import type {InspectOptions} from './inspect.js';
+import type {ReportOptions} from './report.js';
+import type {RunOptions} from './run.js';
 
 const {version, description} = createRequire(import.meta.url)('../../package.json') as Record<string, string>;
 
@@ -18,6 +21,15 @@ function strength(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && text.trim() !== '') return value;
   throw new InvalidArgumentError('It must be a number of at least 0.');
+}
+
+function seedList(text: string): number[] {
+  return text.split(',').flatMap((part) => {
+    const [, from, to] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? [];
+    const [first, last] = [Number(from), Number(to ?? from)];
+    if (!(last >= first && last - first < 1000)) throw new InvalidArgumentError('Write seeds as 0-4 or 0,2,7.');
+    return Array.from({length: last - first + 1}, (_, i) => first + i);
+  });
 }
 
 const backendOption = () =>
@@ -64,6 +76,38 @@ program
   .option('--quick', 'two tasks of two epochs, to see that everything works')
   .action((options: DemoOptions) => run(async (signal) => (await import('./demo.js')).demo(options, signal)));
 
+const experimentOptions = (command: Command) =>
+  command
+    .argument('<file>', 'an experiment, such as those of the folder experiments')
+    .option('--out <dir>', 'folder of the results')
+    .option('--methods <labels...>', 'some of the methods, by their labels')
+    .addOption(backendOption())
+    .option('--jobs <n>', 'processes at a time; default one for each processor', wholeNumber(1))
+    .option('--data <dir>', 'folder of the data')
+    .option('--resume', 'go on with what an interrupted call left in the folder of the results');
+
+experimentOptions(program.command('run'))
+  .description('run an experiment: every method on every seed, in processes of their own')
+  .option('--seeds <list>', "instead of the experiment's: 0-4 or 0,2,7", seedList)
+  .action((file: string, options: RunOptions) =>
+    run(async (signal) => (await import('./run.js')).run(file, options, signal)),
+  );
+
+experimentOptions(program.command('tune'))
+  .description("choose the values of an experiment's grids, on seeds and tasks set apart for it")
+  .action((file: string, options: RunOptions) =>
+    run(async (signal) => (await import('./run.js')).tune(file, options, signal)),
+  );
+
+program
+  .command('report')
+  .description('make a page, figures and tables of the results of an experiment')
+  .argument('<dir>', 'folder that "engram run" wrote')
+  .option('--out <dir>', 'folder for what is written; default "report" in the folder of the results')
+  .action((folder: string, options: ReportOptions) =>
+    run(async (signal) => (await import('./report.js')).report(folder, options, signal)),
+  );
+
 program
   .command('doctor')
   .description(
@@ -73,9 +117,19 @@ program
   .action((options: {json?: boolean}) => run(async () => (await import('./doctor.js')).doctor(options)));
 
 program
+  .command('inspect')
+  .description('print what a memory, an accumulation or another safetensors file holds')
+  .argument('<file>', 'as save() wrote it')
+  .option('--top <n>', 'how many of the most important weights are listed', wholeNumber(0), 10)
+  .option('--json', 'for programs')
+  .action((file: string, options: InspectOptions) =>
+    run(async () => (await import('./inspect.js')).inspect(file, options)),
+  );
+
+program
   .command('bench')
   .description('run the benchmarks: all of them, or the parts named')
-  .argument('[parts...]', 'peak, kernels, consolidation, training, peers, clients')
+  .argument('[parts...]', 'peak, kernels, backend, consolidation, training, overhead, vector-output, peers, clients')
   .addOption(backendOption())
   .option('--out <file>', 'where the figures are written as JSON')
   .action((parts: string[], options: {out?: string; backend?: BackendName}) =>
