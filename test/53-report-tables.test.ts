@@ -1,7 +1,7 @@
 /** The tables of an experiment: numbers computed on paper, every form escaped, claims decided, gaps told. */
 import {describe, expect, it} from 'vitest';
 import {type Claim, checkExperiment} from '../dist/experiments/file.js';
-import {compare} from '../dist/report/comparison.js';
+import {compare, measure} from '../dist/report/comparison.js';
 import {decide} from '../dist/report/findings.js';
 import {csvLine, escapeLatex, htmlGrid, latexGrid, markdownGrid} from '../dist/report/grid.js';
 import {
@@ -56,12 +56,29 @@ describe('the comparison', () => {
       methodSeconds: 0.25,
       bytes: 0,
     };
-    expect(Object.keys(means)).toEqual(Object.keys(paper));
+    const told = Object.keys(means).filter((name) => means[name] !== undefined);
+    expect(told).toEqual(Object.keys(paper));
     for (const [name, value] of Object.entries(paper)) expect(means[name], name).toBeCloseTo(value, 12);
     expect(tuned.forgetting!.interval!.high - 0.4).toBeCloseTo(0.01 * HALF, 6);
     expect(tuned.averageAccuracy!.interval!.low - 0.7).toBeCloseTo(-0.005 * HALF, 6);
     // Joint training is the reference, and has none of its own.
     expect(joint.intransigence).toBeUndefined();
+  });
+
+  it('tells classes in focus from the others, each class weighing the same', () => {
+    const [run] = resultsOf(0, 0);
+    const classAccuracy = [
+      [[1, 1, 1], []],
+      [
+        [0.9, 0.5, 0.1],
+        [0.7, 0.3, 0.2],
+      ],
+    ];
+    const {focusAccuracy, otherAccuracy} = measure({...run, classAccuracy}, undefined, [0]);
+    expect(focusAccuracy).toBeCloseTo((0.9 + 0.7) / 2, 12);
+    expect(otherAccuracy).toBeCloseTo((0.5 + 0.1 + 0.3 + 0.2) / 4, 12);
+    const csv = (focus?: number[]) => comparisonCsv(comparison, {...experiment, ...(focus && {focus})});
+    expect([csv(), csv([0])].map((text) => text.includes('focusAccuracy'))).toEqual([false, true]);
   });
 
   it('has the course of the average and the mean matrix', () => {

@@ -14,7 +14,7 @@ import {loadDigits} from '../scenarios/digits.js';
 import {loadFashionMnist} from '../scenarios/fashion-mnist.js';
 import {type Preset, permutedDigits, splitFashionMnist} from '../scenarios/presets.js';
 import {permutedTasks, splitTasks, type TaskSequence} from '../scenarios/sequences.js';
-import {showProgress} from './progress.js';
+import {showDownload, showProgress} from './progress.js';
 
 /** What the user may set; everything left out comes from the preset of the data set. */
 export interface DemoOptions {
@@ -108,17 +108,7 @@ async function loadSequence(options: DemoOptions, tasks: number, signal: AbortSi
     const digits = await loadDigits(options.dataDir && join(options.dataDir, 'digits.csv.gz'));
     return permutedTasks('Permuted digits', digits, tasks, options.seed);
   }
-  let shown = -1;
-  const images = await loadFashionMnist({
-    folder: options.dataDir,
-    signal,
-    onDownload: (received, total) => {
-      const percent = Math.floor((100 * received) / total);
-      if (percent > shown)
-        process.stderr.write(`\rdownloading Fashion-MNIST, ${percent} %${percent === 100 ? '\n' : ''}`);
-      shown = Math.max(shown, percent);
-    },
-  });
+  const images = await loadFashionMnist({folder: options.dataDir, signal, onDownload: showDownload('Fashion-MNIST')});
   return splitTasks('Split-Fashion-MNIST', images, tasks, `${options.scenario ?? 'domain'}-incremental`);
 }
 

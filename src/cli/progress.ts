@@ -65,6 +65,17 @@ function averageNote(history: readonly (readonly number[])[]): string {
   return `average ${(100 * averageAccuracy(learned)).toFixed(1)} %`;
 }
 
+/** Shows a download in whole percent, each once. */
+export function showDownload(name: string, stream = process.stderr): (received: number, total: number) => void {
+  let shown = -1;
+  return (received, total) => {
+    const percent = Math.floor((100 * received) / total);
+    if (percent <= shown) return;
+    shown = percent;
+    stream.write(`\rdownloading ${name}, ${percent} %${percent === 100 ? '\n' : ''}`);
+  };
+}
+
 /** Shows how far the runs of an experiment are. */
 export interface RunsView {
   /** Takes the progress of one run, which `run` tells apart from the others of its label. */

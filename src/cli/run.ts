@@ -5,7 +5,7 @@ import type {BackendName} from '../experiments/backend.js';
 import {type ExperimentOptions, runExperiment, selectionFile, selectSettings} from '../experiments/experiment.js';
 import {points, readExperiment} from '../experiments/file.js';
 import {comparisonTable} from '../report/tables.js';
-import {showRuns} from './progress.js';
+import {showDownload, showRuns} from './progress.js';
 
 /** What the user may set. */
 export interface RunOptions {
@@ -78,5 +78,5 @@ export async function tune(file: string, options: RunOptions, signal: AbortSigna
 
 function settingsOf(file: string, kind: string, options: RunOptions, signal: AbortSignal): ExperimentOptions {
   const out = options.out ?? `./engram-${kind}/${basename(file).replace(/\.json$/, '')}`;
-  return {...options, out, signal};
+  return {...options, out, signal, onDownload: showDownload('the data')};
 }

@@ -9,6 +9,7 @@ import {forgetDrawn} from './drawn-sequence.js';
 import {type Experiment, fingerprint, points} from './file.js';
 import type {MethodSpec} from './methods.js';
 import {type PoolOptions, runCells} from './pool.js';
+import {ensureData} from './sequence.js';
 import {hasRuns, type RunResult, readJson, writeJson} from './store.js';
 
 /** What a search chose for the methods that have a grid, and all that it saw. */
@@ -40,6 +41,8 @@ export interface ExperimentOptions extends PoolOptions {
   readonly resume?: boolean | undefined;
   /** Folder of the data. */
   readonly data?: string | undefined;
+  /** Called as data are downloaded: bytes that are here, of how many. */
+  readonly onDownload?: ((received: number, total: number) => void) | undefined;
 }
 
 /** Where a selection stands beside its experiment. */
@@ -171,9 +174,9 @@ async function selectionOf(
   return found;
 }
 
-/** Makes the folder, or finds in it what it should hold. */
+/** Makes the folder, or finds in it what it should hold; and sees to it that the data are there. */
 async function openFolder(
-  {out, resume}: ExperimentOptions,
+  {out, resume, data, signal, onDownload}: ExperimentOptions,
   contents: {experiment: Experiment; selection: Selection | undefined},
 ): Promise<void> {
   const file = join(out, 'experiment.json');
@@ -195,6 +198,7 @@ async function openFolder(
       remedy: 'Go on with them by --resume, or name another folder with --out.',
     });
   }
+  await ensureData(sequence, {folder: data, signal, onDownload});
   if (!existsSync(out)) await mkdir(out, {recursive: true});
   await writeJson(file, {fingerprint: print, ...contents});
 }

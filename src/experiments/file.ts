@@ -41,6 +41,8 @@ export const measureNames = [
   'intransigence',
   'learningAccuracy',
   'lastTask',
+  'focusAccuracy',
+  'otherAccuracy',
   'trainingSeconds',
   'methodSeconds',
   'bytes',
@@ -74,6 +76,8 @@ const experimentSchema = z.strictObject({
   seeds,
   /** How the values of grids are chosen: on other seeds, and on the first tasks only. */
   selection: z.strictObject({seeds, tasks: count}).optional(),
+  /** Classes, counted in each task from 0, whose accuracy at the end is told beside that of all others. */
+  focus: z.array(z.int().min(0)).min(1).optional(),
   /** Figures from elsewhere to stand beside ours, with their source. */
   published: z
     .array(

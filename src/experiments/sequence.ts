@@ -72,6 +72,17 @@ export interface SequenceSource {
   /** Folder of the data. */
   readonly folder?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called as a download goes on: bytes that are here, of how many. */
+  readonly onDownload?: ((received: number, total: number) => void) | undefined;
+}
+
+/**
+ * Makes sure that the data are there before any process needs them, and fetches what may be fetched.
+ *
+ * @throws EngramError DATA_FILE for data that are missing or damaged
+ */
+export async function ensureData(spec: SequenceSpec, source: SequenceSource): Promise<void> {
+  if ('data' in spec) await load(spec.data, source);
 }
 
 /**
@@ -133,8 +144,8 @@ async function load(data: 'digits' | WithTestSet, source: SequenceSource): Promi
   return data === 'digits' ? loadDigits() : loadSet(data, source);
 }
 
-async function loadSet(data: WithTestSet, {folder, signal}: SequenceSource) {
-  if (data === 'mnist') return loadMnist({folder, signal});
-  if (data === 'fashion-mnist') return loadFashionMnist({folder, signal});
+async function loadSet(data: WithTestSet, {folder, signal, onDownload}: SequenceSource) {
+  if (data === 'mnist') return loadMnist({folder, signal, onDownload});
+  if (data === 'fashion-mnist') return loadFashionMnist({folder, signal, onDownload});
   return loadEmnist(data.slice('emnist-'.length) as EmnistSplit, {folder: folder ?? '.'});
 }

@@ -27,6 +27,8 @@ export const measures: Readonly<Record<MeasureName, Measure>> = {
   intransigence: {title: 'intransigence', unit: 'points'},
   learningAccuracy: {title: 'learning accuracy', unit: '%'},
   lastTask: {title: 'last task', unit: '%'},
+  focusAccuracy: {title: 'classes in focus', unit: '%'},
+  otherAccuracy: {title: 'other classes', unit: '%'},
   trainingSeconds: {title: 'training', unit: 's'},
   methodSeconds: {title: "method's own pass", unit: 's'},
   bytes: {title: 'held', unit: 'MB'},
@@ -61,12 +63,19 @@ export interface Comparison {
  *
  * @param joint accuracy matrix of joint training on the same seed, for intransigence: what it reached on each task when
  * it had just learned it
+ * @param focus classes, counted in each task from 0, that are told apart from the others
  * @throws EngramError SHAPE for a run that did not learn all tasks
  */
 export function measure(
-  {accuracy, initial, seconds, bytes}: RunResult,
+  {accuracy, classAccuracy, initial, seconds, bytes}: RunResult,
   joint: RunResult['accuracy'] | undefined,
+  focus?: readonly number[],
 ): Measured {
+  const atEnd = classAccuracy[classAccuracy.length - 1];
+  const meanOver = (chosen: (label: number) => boolean) => {
+    const values = atEnd.flatMap((classes) => classes.filter((_, label) => chosen(label)));
+    return values.length > 0 ? mean(values) : undefined;
+  };
   return {
     averageAccuracy: averageAccuracy(accuracy),
     forgetting: forgetting(accuracy),
@@ -80,6 +89,8 @@ export function measure(
       : undefined,
     learningAccuracy: learningAccuracy(accuracy),
     lastTask: accuracy[accuracy.length - 1][accuracy.length - 1],
+    focusAccuracy: focus && meanOver((label) => focus.includes(label)),
+    otherAccuracy: focus && meanOver((label) => !focus.includes(label)),
     trainingSeconds: seconds.training,
     methodSeconds: seconds.method,
     bytes,
@@ -100,7 +111,7 @@ export function compare(results: readonly RunResult[], experiment: Experiment): 
     if (own.length === 0) return [];
     const runs = own.map((result) => {
       const reference = results.find((other) => other.label === joint && other.seed === result.seed);
-      return measure(result, label === joint ? undefined : reference?.accuracy);
+      return measure(result, label === joint ? undefined : reference?.accuracy, experiment.focus);
     });
     const estimates = Object.fromEntries(
       measureNames.map((name) => {

@@ -8,7 +8,9 @@ import type {Finding} from './findings.js';
 import {csvLine, type Grid, type GridRow, latexGrid, markdownGrid, terminalGrid} from './grid.js';
 
 const COST: readonly MeasureName[] = ['trainingSeconds', 'methodSeconds', 'bytes'];
-const QUALITY = measureNames.filter((name) => !COST.includes(name));
+const FOCUS: readonly MeasureName[] = ['focusAccuracy', 'otherAccuracy'];
+/** The measures that an experiment tells: those of classes in focus only where it has any. */
+const toldBy = ({focus}: Experiment) => measureNames.filter((name) => focus || !FOCUS.includes(name));
 const NOTHING = '–';
 
 /** The comparison as the command line prints it: two tables, and what is lacking. */
@@ -18,7 +20,9 @@ export function comparisonTable(results: readonly RunResult[], experiment: Exper
 }
 
 /** What was learned, with published figures under ours, and what it cost. */
-export function comparisonGrids({rows}: Comparison, {published = []}: Experiment): Grid[] {
+export function comparisonGrids({rows}: Comparison, experiment: Experiment): Grid[] {
+  const {published = []} = experiment;
+  const quality = toldBy(experiment).filter((name) => !COST.includes(name));
   const grid = (caption: string, names: readonly MeasureName[], theirs: readonly GridRow[]): Grid => ({
     caption: `${caption}: mean ± half of the 95 % interval over the seeds`,
     head: ['method', 'seeds', ...names.map(headOf)],
@@ -31,10 +35,10 @@ export function comparisonGrids({rows}: Comparison, {published = []}: Experiment
   });
   const theirs = published.map((figures) => {
     const known: Partial<Record<MeasureName, number | undefined>> = figures;
-    const cells = QUALITY.map((name) => shownValue(known[name], measures[name].unit));
+    const cells = quality.map((name) => shownValue(known[name], measures[name].unit));
     return {cells: [publishedLabel(figures), NOTHING, ...cells], published: true};
   });
-  return [grid('What was learned', QUALITY, theirs), grid('What it cost', COST, [])];
+  return [grid('What was learned', quality, theirs), grid('What it cost', COST, [])];
 }
 
 /** What stands under the tables: what the results lack, and what is to be said of published figures. */
@@ -123,23 +127,21 @@ export function comparisonLatex(comparison: Comparison, experiment: Experiment, 
  * One row for each method and each published figure. For each measure: mean, lower and upper end of the 95 % interval,
  * and the number of seeds. Accuracies and points are fractions (0.9 is 90 %), times seconds, memory bytes.
  */
-export function comparisonCsv({rows}: Comparison, {published = []}: Experiment): string {
-  const head = measureNames.flatMap((name) => [name, `${name} low`, `${name} high`, `${name} seeds`]);
+export function comparisonCsv({rows}: Comparison, experiment: Experiment): string {
+  const {published = []} = experiment;
+  const names = toldBy(experiment);
+  const head = names.flatMap((name) => [name, `${name} low`, `${name} high`, `${name} seeds`]);
   const ours = rows.map(({label, estimates, runs}) => [
     label,
     '',
-    ...measureNames.flatMap((name) => {
+    ...names.flatMap((name) => {
       const {mean, interval} = estimates[name] ?? {};
       return [mean, interval?.low, interval?.high, runs.filter((run) => run[name] !== undefined).length];
     }),
   ]);
   const theirs = published.map((figures) => {
     const known: Partial<Record<MeasureName, number | undefined>> = figures;
-    return [
-      figures.label,
-      figures.source,
-      ...measureNames.flatMap((name) => [known[name], undefined, undefined, undefined]),
-    ];
+    return [figures.label, figures.source, ...names.flatMap((name) => [known[name], undefined, undefined, undefined])];
   });
   return [['method', 'published in', ...head], ...ours, ...theirs].map((cells) => `${csvLine(cells)}\r\n`).join('');
 }
