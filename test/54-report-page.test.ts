@@ -292,6 +292,7 @@ describe('engram report', () => {
         ...matrices,
         'plasticity.svg',
         'report.html',
+        'results.json',
       ].sort(),
     );
     const read = (name: string) => readFile(join(folder, 'pages', name), 'utf8');
@@ -301,6 +302,10 @@ describe('engram report', () => {
     expect(seen.filter((name) => name === 'figure')).toHaveLength(7);
     expect(html).toContain('hidden1');
     expect(html).toContain('engram run again.json --backend native --out again');
+    const raw = JSON.parse(await read('results.json')) as {label: string; seed: number}[];
+    expect(raw.map(({label, seed}) => `${label} ${seed}`).sort()).toEqual(
+      results.map(({label, seed}) => `${label} ${seed}`).sort(),
+    );
     expect(JSON.parse(await read('findings.json'))[0].verdict).toBe('confirmed');
     expect(JSON.parse(await read('again.json'))).toEqual({...experiment, findings});
   });

@@ -62,6 +62,8 @@ export async function report(folder: string, options: ReportOptions, signal: Abo
     ['comparison.md', comparisonMarkdown(comparison, experiment, findings)],
     ['comparison.tex', comparisonLatex(comparison, experiment, findings)],
     ['comparison.csv', comparisonCsv(comparison, experiment)],
+    // A line a run: every number that the tables are made of.
+    ['results.json', `[\n${results.map((result) => JSON.stringify(result)).join(',\n')}\n]\n`],
   ]);
   for (const part of Object.values(figures)) for (const [file, {svg}] of part) texts.set(file, svg);
   for (const [file, text] of texts) await writeFile(join(out, file), text);
