@@ -2,8 +2,10 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
-import type {Checkpoint, SequenceOptions} from '../dist/experiments/learn.js';
+import type {Checkpoint} from '../dist/experiments/checkpoint.js';
+import type {SequenceOptions} from '../dist/experiments/learn.js';
 import {learnPreset} from '../dist/experiments/preset.js';
+import {ExperienceReplay} from '../dist/methods/experience-replay.js';
 import {fineTuning, jointTraining} from '../dist/methods/fine-tuning.js';
 import {MasMethod} from '../dist/methods/memory-aware.js';
 import type {LearningTask, Method} from '../dist/methods/method.js';
@@ -140,6 +142,28 @@ describe('a learning run', () => {
     };
     const kept = await learn(split('class-incremental'), rehearsing, {seed: 1}, 5);
     expect(Math.min(...kept.accuracy[2])).toBeGreaterThan(0.7);
+  });
+
+  it('mixes heads of different sizes in a step, each with a momentum of its own', async () => {
+    const classes = (first: number, count: number) => {
+      const indices = Uint32Array.from(digits.labels.keys()).filter(
+        (i) => digits.labels[i] >= first && digits.labels[i] < first + count,
+      );
+      const samples = {images: digits, indices, firstClass: first};
+      return {
+        name: `from ${first}`,
+        classes: digits.classes.slice(first, first + count),
+        train: samples,
+        test: samples,
+      };
+    };
+    const tasks = [classes(0, 2), classes(2, 5), classes(7, 3)];
+    const sequence: TaskSequence = {...split('task-incremental'), tasks};
+    const now = {...fineTuning(), rehearse: () => [{task: 0, rows: Uint32Array.of(5)}]};
+    for (const method of [jointTraining(), {...now}, new ExperienceReplay({capacity: 60, samplesPerStep: 5})]) {
+      const {accuracy} = await learn(sequence, method, {seed: 2}, 5);
+      expect(Math.min(...accuracy[2])).toBeGreaterThan(0.8);
+    }
   });
 
   it('leaves a checkpoint after every task, and refuses one of other variables', async () => {

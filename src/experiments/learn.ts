@@ -2,10 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as layers from '@tensorflow/tfjs-layers';
 import {EngramError} from '../errors.js';
-import type {Batch, LearningTask, Method, MethodState} from '../methods/method.js';
-import {makeOptimizer, type OptimizerConfig} from '../optimizers/make.js';
-import type {AccuracyMatrix} from '../scenarios/metrics.js';
+import {Memory} from '../memory/memory.js';
+import type {Batch, LearningTask, Method} from '../methods/method.js';
+import {makeOptimizer, type OptimizerConfig, penalizedOptimizer} from '../optimizers/make.js';
 import {shuffledRange, type TaskSequence} from '../scenarios/sequences.js';
+import type {Checkpoint, Seconds, SequenceResult} from './checkpoint.js';
 import {GrowingNetwork} from './growing.js';
 import {SeededDropout} from './networks/dropout.js';
 import {type Accuracy, BatchMaker, ofClasses, type Targets, unlabelled} from './samples.js';
@@ -40,30 +41,6 @@ export interface SequenceProgress {
   readonly accuracy?: readonly number[];
 }
 
-/** Wall time in seconds, summed over tasks. */
-export interface Seconds {
-  readonly training: number;
-  /** What the method did between tasks: importance, recorded answers, autoencoders. */
-  readonly method: number;
-  readonly testing: number;
-}
-
-/** A run between two tasks: all that is needed to go on with it elsewhere. */
-export interface Checkpoint {
-  /** One row for each task learned. */
-  readonly accuracy: AccuracyMatrix;
-  /** The same class by class: `[learned][task][class of the task]`. */
-  readonly classAccuracy: readonly (readonly (readonly number[])[])[];
-  /** Accuracy of the network before it learned anything, on every task. */
-  readonly initial: readonly number[];
-  readonly seconds: Seconds;
-  /** Bytes that the method holds between tasks beside the network. */
-  readonly bytes: number;
-  /** Weights by variable name. */
-  readonly weights: MethodState['tensors'];
-  readonly method: MethodState;
-}
-
 export interface SequenceOptions {
   /** Decides the initial weights and the order of the training samples. */
   readonly seed: number;
@@ -76,8 +53,6 @@ export interface SequenceOptions {
   /** A run that is gone on with: its tasks are not learned again. */
   readonly from?: Checkpoint | undefined;
 }
-
-export type SequenceResult = Pick<Checkpoint, 'accuracy' | 'classAccuracy' | 'initial' | 'seconds' | 'bytes'>;
 
 /**
  * Learns the tasks of `sequence` in order. The same seed gives the same initial weights and the same batches to every
@@ -177,7 +152,11 @@ class Run {
     const count = joined.reduce((sum, part) => sum + part.count, 0);
     const steps = epochs * Math.ceil(count / batchSize);
     const base = makeOptimizer(settings.optimizer);
-    const optimizer = method.optimizer(base);
+    // tfjs' own optimizers find momentum by a variable's place in the list of gradients, which changes from step to step
+    // where samples of several heads are mixed. Ours find it by name, and step alike, to the bit, where nothing is held.
+    const free = new Memory();
+    const made = method.optimizer(base);
+    const optimizer = made === base ? penalizedOptimizer(base, free, {lambda: 0}) : made;
     for (const layer of this.network.features.layers) if (layer instanceof SeededDropout) layer.beginTask(task.index);
     let step = 0;
     try {
@@ -205,6 +184,7 @@ class Run {
       }
     } finally {
       optimizer.dispose();
+      free.dispose();
       // tfjs' momentum forgets the tensor that it inherits from SGD.
       if (base instanceof tf.MomentumOptimizer) tf.SGDOptimizer.prototype.dispose.call(base);
     }

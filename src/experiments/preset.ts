@@ -2,7 +2,8 @@
 import type {Method} from '../methods/method.js';
 import type {Preset} from '../scenarios/presets.js';
 import type {TaskSequence} from '../scenarios/sequences.js';
-import {learnSequence, type SequenceOptions, type SequenceResult} from './learn.js';
+import type {SequenceResult} from './checkpoint.js';
+import {learnSequence, type SequenceOptions} from './learn.js';
 import {mlp} from './networks/mlp.js';
 
 /** {@link learnSequence} with the preset's perceptron and settings. */

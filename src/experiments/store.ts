@@ -7,8 +7,8 @@ import type {EngramError} from '../errors.js';
 import {writeWhole} from '../memory/node-file.js';
 import {floatsOf, readSafetensors, writeSafetensors} from '../memory/safetensors.js';
 import {dataFileError, reasonOf} from '../scenarios/images.js';
+import type {Checkpoint, SequenceResult} from './checkpoint.js';
 import {folderOf} from './file.js';
-import type {Checkpoint, SequenceResult} from './learn.js';
 import type {MethodSpec} from './methods.js';
 
 /** One run of one method on one seed, and what came of it. */
