@@ -304,7 +304,7 @@ describe('engram report', () => {
     expect(html).toContain('engram run again.json --backend native --out again');
     const raw = JSON.parse(await read('results.json')) as {label: string; seed: number}[];
     expect(raw.map(({label, seed}) => `${label} ${seed}`).sort()).toEqual(
-      results.map(({label, seed}) => `${label} ${seed}`).sort(),
+      [...results, lateRun(0)].map(({label, seed}) => `${label} ${seed}`).sort(),
     );
     expect(JSON.parse(await read('findings.json'))[0].verdict).toBe('confirmed');
     expect(JSON.parse(await read('again.json'))).toEqual({...experiment, findings});

@@ -14,7 +14,8 @@ const mostBytes = 60e6;
 const platform = `linux-${process.arch}`;
 const dawn = `node_modules/webgpu/dist/${platform}/dawn.node`;
 /** Read by code at run time, beside the places that its modules have in the repository. */
-const read = ['native/build/Release/engram_native.node', 'shaders', 'test/golden/importance.json'];
+const golden = ['importance', 'fisher', 'penalties', 'rivals'].map((name) => `test/golden/${name}.json`);
+const read = ['native/build/Release/engram_native.node', 'shaders', ...golden];
 const readByBench = /\.(wgsl|py)$/;
 /** The Vulkan loader, and what NVIDIA's driver wants of X11 and the libraries of Mesa's dispatch. */
 const libraries = {
