@@ -100,7 +100,7 @@ const methods: Readonly<Record<string, Entry>> = {
 };
 
 /** Names of all methods. */
-export const methodNames = Object.keys(methods);
+const methodNames = Object.keys(methods);
 
 /**
  * The schema of a method's options.

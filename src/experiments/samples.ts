@@ -11,7 +11,7 @@ export interface Targets {
 }
 
 /** Inputs `[B, height, width, channels]`; the caller disposes them. */
-export async function inputTensor({images, indices, ...how}: Samples, rows: ArrayLike<number>): Promise<tf.Tensor4D> {
+async function inputTensor({images, indices, ...how}: Samples, rows: ArrayLike<number>): Promise<tf.Tensor4D> {
   const chosen = Uint32Array.from(rows, (row) => indices[row]);
   const {height, width, channels} = images;
   const pixels = await inputsOf({images, indices: chosen, ...how});

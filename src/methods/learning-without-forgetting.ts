@@ -74,7 +74,7 @@ export class LearningWithoutForgetting implements Method {
 }
 
 /** softmax(z / T), `[B, outputs]`: the paper's equation 3, which is y^(1/T), normalised, of probabilities y. */
-export function softened(logits: tf.Tensor, temperature: number): tf.Tensor {
+function softened(logits: tf.Tensor, temperature: number): tf.Tensor {
   return tf.softmax(tf.div(logits, temperature));
 }
 
@@ -85,6 +85,6 @@ export function softened(logits: tf.Tensor, temperature: number): tf.Tensor {
  * @param before p, softened answers that are kept, `[B, outputs]`
  * @param logits z, answers now, `[B, outputs]`
  */
-export function distillationLoss(before: tf.Tensor, logits: tf.Tensor, temperature: number): tf.Scalar {
+function distillationLoss(before: tf.Tensor, logits: tf.Tensor, temperature: number): tf.Scalar {
   return crossEntropy(before, tf.div(logits, temperature));
 }

@@ -94,7 +94,7 @@ const linesOf = (heading: string) => heading.split(/(?<!\d) /);
 const isText = ({texts}: Grid, column: number) => column === 0 || (texts?.includes(column) ?? false);
 
 /** Text that Markdown shows as it is. */
-export function escapeMarkdown(text: string): string {
+function escapeMarkdown(text: string): string {
   return text.replace(/[\\`*_{}[\]<>|#~]/g, '\\$&').replace(/\s*\n\s*/g, ' ');
 }
 
