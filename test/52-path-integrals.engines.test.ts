@@ -1,6 +1,6 @@
 /** Synaptic Intelligence and Riemannian Walk: importance that is gathered while a task is learned. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {EngramError} from '../dist/index.js';
 import type {Method} from '../dist/methods/method.js';
 import {type Move, PathIntegral, PathIntegralOptimizer} from '../dist/methods/path-integral.js';
@@ -10,15 +10,7 @@ import {SynapticIntelligence} from '../dist/methods/synaptic-intelligence.js';
 import {penalty} from '../dist/optimizers/penalty.js';
 import {describeEngine, engineName} from './engine.js';
 import {codeOf, golden, goldenMlp, learn, relativeNorm, setValues, taskOf} from './method-tasks.js';
-
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing);
-  return thing;
-};
+import {own} from './owned.js';
 
 const {lambda, xi, alpha, interval, epsilon} = golden;
 const methods: Record<string, () => PenaltyMethod> = {
@@ -92,7 +84,7 @@ describeEngine(`path integrals on ${engineName}`, () => {
       [1, -2],
       [-1, -6],
     ]);
-    expect(optimizer.iterations).toBe(optimizer.inner.iterations);
+    expect(optimizer.iterations).toBe(optimizer.base.iterations);
     sum.clear();
     expect(sum.all()).toEqual([]);
   });
@@ -126,8 +118,8 @@ describeEngine(`path integrals on ${engineName}`, () => {
     optimizer.learningRate = 0.5;
     expect((base as unknown as {learningRate: number}).learningRate).toBe(0.5);
     expect(optimizer.learningRate).toBe(0.5);
-    expect(optimizer.getClassName()).toBe(optimizer.inner.getClassName());
-    expect(optimizer.getConfig()).toEqual(optimizer.inner.getConfig());
+    expect(optimizer.getClassName()).toBe(optimizer.base.getClassName());
+    expect(optimizer.getConfig()).toEqual(optimizer.base.getConfig());
     const weights = await optimizer.getWeights();
     expect(weights.length).toBe(1 + 2 * variables.length);
     await optimizer.setWeights(weights);

@@ -14,9 +14,14 @@ export function checkShare(option: string, value: unknown): void {
 }
 
 /** @throws EngramError ARGUMENT unless it is a finite number of at least 0 */
-export function checkWeight(option: string, value: unknown): void {
+export function checkWeight(option: string, value: unknown, remedy?: string): void {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return;
-  refuse(`${option} to be a finite number of at least 0`, value);
+  refuse(`${option} to be a finite number of at least 0`, value, remedy);
+}
+
+/** @throws EngramError ARGUMENT unless it is a finite number of at least 0 */
+export function checkLambda(lambda: unknown): void {
+  checkWeight('lambda', lambda, 'The paper uses 1; larger holds earlier tasks more firmly.');
 }
 
 /** @throws EngramError ARGUMENT unless it is a whole number of at least 1 */
@@ -25,10 +30,10 @@ export function checkCount(option: string, value: unknown): void {
   refuse(`${option} to be a whole number of at least 1`, value);
 }
 
-function refuse(expected: string, value: unknown): never {
-  throw new EngramError('ARGUMENT', {
-    expected,
-    received: String(value),
-    remedy: 'The description of the option says what it is for and what is usual.',
-  });
+function refuse(
+  expected: string,
+  value: unknown,
+  remedy = 'The description of the option says what it is for and what is usual.',
+): never {
+  throw new EngramError('ARGUMENT', {expected, received: String(value), remedy});
 }

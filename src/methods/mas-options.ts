@@ -1,9 +1,9 @@
 /** What `MemoryAwareSynapses` takes. */
-import {EngramError} from '../errors.js';
 import type {VariableNames} from '../memory/match.js';
 import {type MergeRule, mergeRules} from '../memory/memory.js';
 import {checkChoice, type EstimateOptions} from '../memory/options.js';
 import type {OutputChoice} from '../memory/outputs.js';
+import {checkLambda} from './checks.js';
 import type {VariableFilter} from './variables.js';
 
 /** What is measured and held, and how strongly. */
@@ -52,14 +52,4 @@ export function checkOptions(options: MemoryAwareSynapsesOptions): void {
   checkLambda(options?.lambda);
   checkChoice('output', options.output, ['logits', 'output']);
   checkChoice('accumulate', options.accumulate, mergeRules);
-}
-
-/** @throws EngramError ARGUMENT unless it is a finite number of at least 0 */
-export function checkLambda(lambda: unknown): void {
-  if (typeof lambda === 'number' && Number.isFinite(lambda) && lambda >= 0) return;
-  throw new EngramError('ARGUMENT', {
-    expected: 'lambda to be a finite number of at least 0',
-    received: String(lambda),
-    remedy: 'The paper uses 1; larger holds earlier tasks more firmly.',
-  });
 }

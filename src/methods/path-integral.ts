@@ -1,6 +1,7 @@
 /** The path integral of a task's loss along the steps of an optimizer, and the optimizer that lets it be summed. */
 import * as tf from '@tensorflow/tfjs-core';
-import {type NamedGradient, type NamedTensor, variableOf} from '../optimizers/penalized.js';
+import {type NamedTensor, variableOf} from '../optimizers/penalized.js';
+import {type Gradients, namedGradients, WrappingOptimizer} from '../optimizers/wrapping.js';
 import {KeptTensors} from './kept-tensors.js';
 
 /** What one step did to one variable, which has its new values by now. */
@@ -61,79 +62,60 @@ export class PathIntegral {
 }
 
 /**
- * An optimizer that steps as the one inside does and tells what every step did. The gradients that it is given are the
- * task's alone; the penalty is added inside. A model saved with it holds the optimizer inside.
+ * An optimizer that steps as its base does and tells what every step did. The gradients that it is given are the
+ * task's alone; the penalty is added inside. A model saved with it holds the base.
  */
-export class PathIntegralOptimizer extends tf.Optimizer {
+export class PathIntegralOptimizer extends WrappingOptimizer {
   /**
-   * @param inner what `PenaltyMethod.optimizer(base)` made; disposed with this one
+   * @param base what `PenaltyMethod.optimizer(base)` made; disposed with this one
    * @param observe called after every step with the variables that had a gradient; it keeps clones of what it needs
    */
   constructor(
-    readonly inner: tf.Optimizer,
+    base: tf.Optimizer,
     private readonly observe: (moves: readonly Move[]) => void,
   ) {
-    super();
+    super(base);
   }
 
-  /** @throws what the optimizer inside throws, and nothing is observed then */
-  override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
-    const named: NamedGradient[] = Array.isArray(gradients)
-      ? gradients
-      : Object.entries(gradients).map(([name, tensor]) => ({name, tensor}));
+  /** @throws what the base throws, and nothing is observed then */
+  override applyGradients(gradients: Gradients): void {
     const moves: Move[] = [];
-    for (const {name, tensor: gradient} of named) {
+    for (const {name, tensor: gradient} of namedGradients(gradients)) {
       const variable = variableOf(name);
       // A clone shares the memory of the variable, which a step then does not write over.
       if (gradient && variable) moves.push({variable, gradient, before: tf.clone(variable)});
     }
     try {
-      this.inner.applyGradients(gradients);
+      this.base.applyGradients(gradients);
       this.observe(moves);
     } finally {
       tf.dispose(moves.map(({before}) => before));
     }
   }
 
-  /** The steps of the optimizer inside. */
+  /** The steps of the base. */
   override get iterations(): number {
-    return this.inner.iterations;
-  }
-
-  /** That of the optimizer inside, read at every step. */
-  get learningRate(): number {
-    return (this.inner as unknown as {learningRate: number}).learningRate;
-  }
-  /** Sets that of the optimizer inside. */
-  set learningRate(learningRate: number) {
-    this.setLearningRate(learningRate);
-  }
-
-  /** As assigning `learningRate`: what the callbacks of TensorFlow.js call. */
-  setLearningRate(learningRate: number): void {
-    const inner = this.inner as unknown as {learningRate: number; setLearningRate?(rate: number): void};
-    if (typeof inner.setLearningRate === 'function') inner.setLearningRate(learningRate);
-    else inner.learningRate = learningRate;
+    return this.base.iterations;
   }
 
   override getClassName(): string {
-    return this.inner.getClassName();
+    return this.base.getClassName();
   }
 
   getConfig(): tf.serialization.ConfigDict {
-    return this.inner.getConfig();
+    return this.base.getConfig();
   }
 
   override getWeights(): Promise<NamedTensor[]> {
-    return this.inner.getWeights();
+    return this.base.getWeights();
   }
 
   override setWeights(weights: NamedTensor[]): Promise<void> {
-    return this.inner.setWeights(weights);
+    return this.base.setWeights(weights);
   }
 
-  /** Frees the optimizer inside. What was observed is the observer's. */
+  /** Frees the base. What was observed is the observer's. */
   override dispose(): void {
-    this.inner.dispose();
+    this.base.dispose();
   }
 }

@@ -5,7 +5,7 @@ import {normalize} from '../memory/task.js';
 import {penalizedOptimizer} from '../optimizers/make.js';
 import type {PenaltyOptions} from '../optimizers/penalized.js';
 import {asNetwork, type NetworkLike} from '../tape/index.js';
-import {checkLambda} from './mas-options.js';
+import {checkLambda} from './checks.js';
 import type {LearningTask, Method, MethodState} from './method.js';
 import {missing, restoredTensors, storedTensors} from './stored-tensors.js';
 import {chooseVariables, type VariableFilter} from './variables.js';

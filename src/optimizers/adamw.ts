@@ -1,5 +1,6 @@
 /** Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), which TensorFlow.js lacks. */
 import * as tf from '@tensorflow/tfjs-core';
+import {type Gradients, namedGradients} from './wrapping.js';
 
 /**
  * theta <- (1 - learningRate * weightDecay) theta, then Adam's step on the task gradient: PyTorch's AdamW. It works by
@@ -31,11 +32,9 @@ export class AdamW extends tf.AdamOptimizer {
   }
 
   /** One step on the gradients, as TensorFlow.js calls it. */
-  override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
-    const reached = Array.isArray(gradients)
-      ? gradients.filter(({tensor}) => tensor != null).map(({name}) => name)
-      : Object.keys(gradients).filter((name) => gradients[name] != null);
-    for (const name of reached) {
+  override applyGradients(gradients: Gradients): void {
+    for (const {name, tensor} of namedGradients(gradients)) {
+      if (tensor == null) continue;
       const theta: tf.Variable = tf.engine().registeredVariables[name];
       tf.tidy(() => theta.assign(tf.mul(theta, 1 - this.learningRate * this.weightDecay)));
     }

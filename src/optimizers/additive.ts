@@ -1,15 +1,9 @@
 /** Any tfjs optimizer: the penalty's gradient is added to the task's before the base makes its own update. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Memory} from '../memory/memory.js';
-import {
-  baseOf,
-  type NamedGradient,
-  type NamedTensor,
-  type PenalizedConfig,
-  PenalizedOptimizer,
-  variableOf,
-} from './penalized.js';
+import {baseOf, type NamedTensor, type PenalizedConfig, PenalizedOptimizer, variableOf} from './penalized.js';
 import {penaltyGradient} from './penalty.js';
+import type {NamedGradient} from './wrapping.js';
 
 /** Always an explicit step: how the base scales a gradient is not known, so there is no proximal form. */
 export class AdditiveOptimizer extends PenalizedOptimizer {

@@ -6,7 +6,6 @@ import {tensorEngine} from '../kernels/tensors.js';
 import type {Memory} from '../memory/memory.js';
 import {
   baseOf,
-  type NamedGradient,
   type NamedTensor,
   type PenalizedConfig,
   PenalizedOptimizer,
@@ -14,6 +13,7 @@ import {
   variableOf,
 } from './penalized.js';
 import {Slots} from './slots.js';
+import type {NamedGradient} from './wrapping.js';
 
 type Rule = Params<'penalized_step'>['rule'];
 

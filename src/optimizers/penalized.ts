@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Memory} from '../memory/memory.js';
+import {type Gradients, type NamedGradient, namedGradients, WrappingOptimizer} from './wrapping.js';
 
 /** How the penalty enters a step. */
 export interface PenaltyOptions {
@@ -14,10 +15,6 @@ export interface PenaltyOptions {
   step?: 'proximal' | 'explicit';
 }
 
-export interface NamedGradient {
-  name: string;
-  tensor: tf.Tensor | null;
-}
 /** State of an optimizer under the name that tfjs gives it. */
 export interface NamedTensor {
   name: string;
@@ -40,33 +37,17 @@ export interface PenalizedConfig extends PenaltyOptions {
  * It keeps the contract of tfjs optimizers: `model.save(url, {includeOptimizer: true})` stores it, and
  * `tf.loadLayersModel` brings it back, without the memory: `mas.optimizer(model.optimizer)` gives it that again.
  */
-export abstract class PenalizedOptimizer extends tf.Optimizer {
+export abstract class PenalizedOptimizer extends WrappingOptimizer {
   private exported: tf.Tensor[] = [];
   protected disposed = false;
 
   /** @param memory null for an optimizer read from a file, which refuses to step until {@link hold} is called */
   constructor(
-    readonly base: tf.Optimizer,
+    base: tf.Optimizer,
     private memory: Memory | null,
     protected options: Readonly<PenaltyOptions>,
   ) {
-    super();
-  }
-
-  /** The base's, read at every step. Assign it or call `setLearningRate` for a schedule, here or on the base. */
-  get learningRate(): number {
-    return (this.base as unknown as {learningRate: number}).learningRate;
-  }
-  /** Sets the base's learning rate. */
-  set learningRate(learningRate: number) {
-    this.setLearningRate(learningRate);
-  }
-
-  /** As assigning `learningRate`: what TensorFlow.js' callbacks call. */
-  setLearningRate(learningRate: number): void {
-    const base = this.base as unknown as {learningRate: number; setLearningRate?(rate: number): void};
-    if (typeof base.setLearningRate === 'function') base.setLearningRate(learningRate);
-    else base.learningRate = learningRate;
+    super(base);
   }
 
   /** True for an optimizer read from a file that no memory was given to yet. */
@@ -81,7 +62,7 @@ export abstract class PenalizedOptimizer extends tf.Optimizer {
   }
 
   /** @throws EngramError UNKNOWN_VARIABLE, SHAPE, DTYPE; ARGUMENT if it is detached; no variable is changed then */
-  override applyGradients(gradients: tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[]): void {
+  override applyGradients(gradients: Gradients): void {
     const {memory} = this;
     if (!memory) {
       throw new EngramError('ARGUMENT', {
@@ -90,9 +71,7 @@ export abstract class PenalizedOptimizer extends tf.Optimizer {
         remedy: 'Load the memory, then call mas.optimizer(model.optimizer) before training goes on.',
       });
     }
-    const named: NamedGradient[] = Array.isArray(gradients)
-      ? gradients
-      : Object.entries(gradients).map(([name, tensor]) => ({name, tensor}));
+    const named = namedGradients(gradients);
     for (const {name, tensor} of named) if (tensor) checkGradient(name, tensor);
     this.applyChecked(named, memory);
     this.incrementIterations();
