@@ -1,7 +1,7 @@
 /** `engram run` and `engram tune`: an experiment of a file, with what was reached. */
 import {basename} from 'node:path';
 import Table from 'cli-table3';
-import type {BackendName} from '../experiments/backend.js';
+import {type BackendName, chooseBackend} from '../experiments/backend.js';
 import {type ExperimentOptions, runExperiment, selectionFile, selectSettings} from '../experiments/experiment.js';
 import {points, readExperiment} from '../experiments/file.js';
 import {comparisonTable} from '../report/tables.js';
@@ -77,6 +77,8 @@ export async function tune(file: string, options: RunOptions, signal: AbortSigna
 }
 
 function settingsOf(file: string, kind: string, options: RunOptions, signal: AbortSignal): ExperimentOptions {
+  const {name: backend, notice} = chooseBackend(options.backend);
+  if (notice) console.warn(notice);
   const out = options.out ?? `./engram-${kind}/${basename(file).replace(/\.json$/, '')}`;
-  return {...options, out, signal, onDownload: showDownload('the data')};
+  return {...options, backend, out, signal, onDownload: showDownload('the data')};
 }

@@ -20,7 +20,7 @@ export async function useBackend(wanted?: BackendName): Promise<ChosenBackend> {
   const tf = await import('@tensorflow/tfjs-core');
   // Silences tfjs' advice to install tfjs-node, which has no release for today's Node.
   tf.enableProdMode();
-  const chosen = wanted ? {name: wanted} : defaultBackend();
+  const chosen = chooseBackend(wanted);
   await register[chosen.name]();
   try {
     if (await tf.setBackend(chosen.name)) {
@@ -34,7 +34,9 @@ export async function useBackend(wanted?: BackendName): Promise<ChosenBackend> {
   throw unusable(chosen.name);
 }
 
-function defaultBackend(): ChosenBackend {
+/** Which backend {@link useBackend} takes, without starting it. */
+export function chooseBackend(wanted?: BackendName): ChosenBackend {
+  if (wanted) return {name: wanted};
   const loaded = loadAddon();
   if ('addon' in loaded) return {name: 'native'};
   return {name: 'cpu', notice: `no C++ addon: ${loaded.missing}; "engram doctor" says what to do`};

@@ -3,11 +3,10 @@ import {resolve} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {drawnSequence} from './drawn-sequence.js';
 import type {Experiment} from './file.js';
-import {fingerprint} from './file.js';
 import {learnSequence, type SequenceProgress, type TrainingSettings} from './learn.js';
 import {type MethodSpec, makeMethod} from './methods.js';
 import {backboneOf} from './networks.js';
-import {loadCheckpoint, loadResult, type RunResult, runFolder, saveCheckpoint, saveResult} from './store.js';
+import {loadCheckpoint, loadResult, type RunResult, runOf, saveCheckpoint, saveResult} from './store.js';
 
 /** What tells a run apart, in words that can be sent to another process. */
 export interface Cell {
@@ -38,8 +37,7 @@ export async function runCell(
   {signal, onProgress}: {signal?: AbortSignal; onProgress?: (progress: SequenceProgress) => void} = {},
 ): Promise<RunResult> {
   const {experiment, label, method: spec, measured, seed, tasks} = cell;
-  const folder = runFolder(cell.folder, label, seed, cell.point);
-  const run = fingerprint([experiment, spec, measured, seed, tasks, tf.getBackend()]);
+  const {folder, run} = runOf(cell, tf.getBackend());
   const done = await loadResult(folder, run);
   if (done) return done;
   const sequence = await drawnSequence(experiment.sequence, seed, {folder: cell.data, signal}, cell.folder);

@@ -3,10 +3,10 @@ import {fork} from 'node:child_process';
 import {availableParallelism} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {EngramError, type ErrorCode} from '../errors.js';
-import type {BackendName} from './backend.js';
+import {type BackendName, chooseBackend} from './backend.js';
 import type {Cell} from './cell.js';
 import type {SequenceProgress} from './learn.js';
-import type {RunResult} from './store.js';
+import {loadResult, type RunResult, runOf} from './store.js';
 import type {Answer, Order} from './worker.js';
 
 export interface PoolOptions {
@@ -21,7 +21,8 @@ export interface PoolOptions {
 const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
 
 /**
- * Runs all cells, each in a process with its share of the processors. The first failure ends them all.
+ * Runs all cells that have no result yet, each in a process with its share of the processors. The first failure ends
+ * them all.
  *
  * @returns the results in the order of the cells
  * @throws what a cell throws, with its method and seed; the signal's reason
@@ -35,11 +36,14 @@ export async function runCells(cells: readonly Cell[], options: PoolOptions): Pr
   options.signal?.addEventListener('abort', stopAll, {once: true});
   if (options.signal?.aborted) stopAll();
   const results: RunResult[] = new Array(cells.length);
+  const {name: backend} = chooseBackend(options.backend);
   let next = 0;
   const work = async () => {
     while (next < cells.length) {
       const index = next++;
-      results[index] = await runInProcess(cells[index], threads, stop.signal, options);
+      const {folder, run} = runOf(cells[index], backend);
+      results[index] =
+        (await loadResult(folder, run)) ?? (await runInProcess(cells[index], backend, threads, stop.signal, options));
       options.onResult?.(cells[index], results[index]);
     }
   };
@@ -60,7 +64,13 @@ export async function runCells(cells: readonly Cell[], options: PoolOptions): Pr
   }
 }
 
-function runInProcess(cell: Cell, threads: number, signal: AbortSignal, options: PoolOptions): Promise<RunResult> {
+function runInProcess(
+  cell: Cell,
+  backend: BackendName,
+  threads: number,
+  signal: AbortSignal,
+  options: PoolOptions,
+): Promise<RunResult> {
   signal.throwIfAborted();
   const child = fork(worker, {env: {...process.env, ENGRAM_NUM_THREADS: String(threads)}});
   const kill = () => child.kill('SIGTERM');
@@ -81,7 +91,7 @@ function runInProcess(cell: Cell, threads: number, signal: AbortSignal, options:
       if (result) resolve(result);
       else reject(signal.aborted ? signal.reason : (failure ?? ended(cell, code, exitSignal)));
     });
-    child.send({cell, backend: options.backend} satisfies Order);
+    child.send({cell, backend} satisfies Order);
   });
 }
 

@@ -8,7 +8,7 @@ import type {RunResult} from './store.js';
 /** What the parent sends. */
 export interface Order {
   readonly cell: Cell;
-  readonly backend?: BackendName | undefined;
+  readonly backend: BackendName;
 }
 
 /** What the process answers. */
