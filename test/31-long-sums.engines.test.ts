@@ -9,10 +9,10 @@ const batches = 100_000;
 const {fround} = Math;
 
 /** A batch of one sample whose gradients are `values`, as the tape records a bias. */
-function recordOf(values: tf.Tensor): BatchRecord {
+function recordOf(values: tf.Tensor): Pick<BatchRecord, 'operands'> {
   const params = {samples: 1, positions: 1, fanOut: values.size, scaled: 0 as const};
   const operand = {kernel: 'grad_moment_sum', params, activations: null, deltas: values, rule: 'bias'} as const;
-  return {samples: 1, operands: new Map([['w', operand]]), fallback: new Map(), unreached: new Set(), dispose() {}};
+  return {operands: new Map([['w', operand]])};
 }
 
 /** Omega of `count` batches: one of `first`, the others of `rest`. */

@@ -48,20 +48,20 @@ describeEngine(`the Fisher information on ${engineName}`, () => {
 
   for (const likelihood of likelihoods) {
     it(`of the data’s own labels equals float64 PyTorch: ${likelihood}`, async () => {
-      const fisher = await estimateFisher(model, () => batches(y[likelihood]), {likelihood});
+      const fisher = await estimateFisher(model, batches(y[likelihood]), {likelihood});
       await expectValues(fisher, golden.empirical[likelihood]);
     });
 
     it(`of all labels equals the sum over every labelling: ${likelihood}`, async () => {
-      const fisher = await estimateFisher(model, () => batches(), {kind: 'expectation', likelihood});
+      const fisher = await estimateFisher(model, batches(), {kind: 'expectation', likelihood});
       await expectValues(fisher, golden.expectation[likelihood]);
     });
 
     it(`of drawn labels has the expectation as its mean: ${likelihood}`, async () => {
       const many = tf.tile(x, [300, 1]); // one seed, many draws for each sample
-      const fisher = await estimateFisher(model, () => [{x: many}], {kind: 'sampled', likelihood, seed: 3});
-      const again = await estimateFisher(model, () => [{x: many}], {kind: 'sampled', likelihood, seed: 3});
-      const other = await estimateFisher(model, () => [{x: many}], {kind: 'sampled', likelihood, seed: 4});
+      const fisher = await estimateFisher(model, [{x: many}], {kind: 'sampled', likelihood, seed: 3});
+      const again = await estimateFisher(model, [{x: many}], {kind: 'sampled', likelihood, seed: 3});
+      const other = await estimateFisher(model, [{x: many}], {kind: 'sampled', likelihood, seed: 4});
       for (const [i, {name}] of variables.entries()) {
         const drawn = await fisher.get(name)!.data();
         expect(await again.get(name)!.data()).toEqual(drawn);
@@ -81,7 +81,7 @@ describeEngine(`the Fisher information on ${engineName}`, () => {
   });
 
   it('of every output by itself equals float64 PyTorch', async () => {
-    await expectValues(await estimateVectorImportance(model, () => batchesOfInputs()), golden.vector);
+    await expectValues(await estimateVectorImportance(model, batchesOfInputs()), golden.vector);
   });
   function* batchesOfInputs() {
     for (const batch of batches()) yield batch.x;
@@ -89,8 +89,8 @@ describeEngine(`the Fisher information on ${engineName}`, () => {
 
   it('asks for targets where it needs them, and leaks nothing when it is refused', async () => {
     const before = tf.memory().numTensors;
-    await expect(estimateFisher(model, () => batches())).rejects.toMatchObject({code: 'ARGUMENT'});
-    await expect(estimateFisher(model, () => batches(), {kind: 'diagonal' as 'sampled'})).rejects.toMatchObject({
+    await expect(estimateFisher(model, batches())).rejects.toMatchObject({code: 'ARGUMENT'});
+    await expect(estimateFisher(model, batches(), {kind: 'diagonal' as 'sampled'})).rejects.toMatchObject({
       code: 'ARGUMENT',
     });
     expect(() => new ElasticWeightConsolidation({lambda: -1})).toThrow(/lambda/);
@@ -105,7 +105,7 @@ describeEngine(`the Fisher information on ${engineName}`, () => {
     for (const [index, likelihood] of (['categorical', 'bernoulli'] as const).entries()) {
       const targets = likelihood === 'categorical' ? y.categorical : tf.reverse(y.categorical, 1);
       optima.push(await valuesOf(variables));
-      const fisher = await estimateFisher(model, () => batches(targets));
+      const fisher = await estimateFisher(model, batches(targets));
       fishers.push(await valuesOf(variables.map(({name}) => fisher.get(name)!)));
       const samples = async function* () {
         for (const batch of batches(targets)) yield {...batch, y: batch.y as tf.Tensor2D, rows: new Uint32Array(3)};

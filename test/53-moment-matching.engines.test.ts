@@ -48,7 +48,7 @@ describeEngine(`moment matching on ${engineName}`, () => {
       network.set(weights);
       for (const size of [1, 4, 9]) {
         const {network: model, samples} = task(index, size);
-        const measured = await estimateFisher(model, () => samples());
+        const measured = await estimateFisher(model, samples());
         expect(measured.size).toBe(4);
         for (const [name, {values}] of Object.entries(fisher)) {
           const found = await measured.get(network.variable(name).name)!.data();
@@ -70,7 +70,7 @@ describeEngine(`moment matching on ${engineName}`, () => {
       y: tf.tensor2d(y.values, y.shape as [number, number], 'int32'),
       rows: Uint32Array.from(Array(9).keys()),
     };
-    const measured = await estimateFisher(plain, () => [batch]);
+    const measured = await estimateFisher(plain, [batch]);
     for (const [name, {values}] of Object.entries(fisher)) {
       const found = await measured.get(network.variable(name).name)!.data();
       expect(deviation(found, values), name).toBeLessThan(exactness);

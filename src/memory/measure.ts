@@ -18,7 +18,10 @@ export interface AccumulationSettings {
    * parameters on their path alone take no part.
    */
   outputs?: OutputChoice;
-  /** dS/dF; default 2F, the gradient of ||F||^2 (MAS paper, section 4.1). */
+  /**
+   * dS/dF; default 2F, the gradient of ||F||^2 (MAS paper, section 4.1). A generator stands for several functions S, each
+   * measured by itself.
+   */
   seed?: Seed;
   /** phi of the sum over samples; default `abs`. */
   phi?: Phi;

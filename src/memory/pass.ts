@@ -9,7 +9,7 @@ import type {EstimateOptions, Progress} from './options.js';
 import type {Sums} from './sums.js';
 import type {Tally} from './tally.js';
 
-/** Milliseconds after which the event loop gets a turn between two batches. */
+/** Milliseconds after which the event loop gets a turn between two batches or two functions of the seed. */
 const yieldEvery = 20;
 
 /** Batches between two looks at what the check of the input has counted. */
@@ -37,24 +37,20 @@ export async function runPass(pass: Pass, data: Samples, options: EstimateOption
   const total = totalSamples(data);
   const started = performance.now();
   const before = {passes: tape.forwardPasses, certificates: tape.certificates.milliseconds};
-  let yielded = started;
+  const pause = pauses(signal);
   try {
     signal?.throwIfAborted();
     for await (const batch of batches(data, batchSize, inputShapes(network), inputNames(network))) {
       try {
         inputCheck.add(batch);
-        await addBatch(pass, batch, signal);
+        await addBatch(pass, batch, pause, signal);
       } finally {
         batch.dispose();
       }
       tally.batches++;
       onProgress?.(progressOf(tally.samples, total, started));
       if (tally.batches % lookEvery === 0) await inputCheck.throwIfNonfinite();
-      if (performance.now() - yielded > yieldEvery) {
-        await tf.nextFrame();
-        yielded = performance.now();
-      }
-      signal?.throwIfAborted();
+      await pause();
       await check();
     }
     if (tally.samples === 0) throw noSamples();
@@ -75,11 +71,32 @@ export function noSamples(): EngramError {
   });
 }
 
-async function addBatch(pass: Pass, batch: Batch, signal: AbortSignal | undefined): Promise<void> {
+/** Gives the event loop its turn where it is due, and looks at the signal. */
+function pauses(signal: AbortSignal | undefined): () => Promise<void> {
+  let yielded = performance.now();
+  return async () => {
+    if (performance.now() - yielded > yieldEvery) {
+      await tf.nextFrame();
+      yielded = performance.now();
+    }
+    signal?.throwIfAborted();
+  };
+}
+
+async function addBatch(
+  pass: Pass,
+  batch: Batch,
+  pause: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const {tape, sums, tally} = pass;
   const record = await tape.record(batch.x);
   try {
     sums.add(record);
+    while (record.advance()) {
+      sums.add(record);
+      await pause();
+    }
     tally.samples += record.samples;
     for (const [name, {rule}] of record.operands) tally.note(name, {rule});
     for (const [name, fallback] of record.fallback) tally.note(name, {fallback});

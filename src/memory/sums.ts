@@ -70,8 +70,8 @@ export class Sums {
   }
 
   /** Adds the per-sample gradients of a recorded batch, for the variables that have operands. */
-  add(record: BatchRecord): void {
-    for (const [name, found] of record.operands) {
+  add({operands}: Pick<BatchRecord, 'operands'>): void {
+    for (const [name, found] of operands) {
       eachCall(found, (operand) => this.addTo(this.sumOf(name), (batch) => this.addOperand(operand, batch)));
     }
   }

@@ -40,7 +40,7 @@ export class ElasticWeightConsolidation extends PenaltyMethod {
     const unlabelled = async function* () {
       for await (const x of task.unlabelled()) yield {x};
     };
-    const data = fisher === 'empirical' ? () => task.samples() : unlabelled;
+    const data = fisher === 'empirical' ? task.samples() : unlabelled();
     return estimateFisher(network, data, {kind: fisher, likelihood, seed, ...(signal && {signal})});
   }
 }

@@ -5,9 +5,8 @@ import {EngramError} from '../errors.js';
 import {estimateImportance} from '../memory/estimate.js';
 import {checkChoice} from '../memory/options.js';
 import {asNetwork, type Network, type NetworkLike} from '../tape/index.js';
-import {addImportance} from './add-importance.js';
 import {logLikelihood} from './cross-entropy.js';
-import {oneOutput} from './vector-importance.js';
+import {eachOutput} from './vector-importance.js';
 
 /** Which labels the log likelihood is taken of. */
 export type FisherKind = 'empirical' | 'sampled' | 'expectation';
@@ -25,7 +24,7 @@ export interface LabelledBatch {
 export interface FisherOptions {
   /**
    * `empirical` (default): the labels of the data. `sampled`: one label a sample, drawn from what the network predicts.
-   * `expectation`: the mean over all labels, each weighted by its probability; one pass for every output.
+   * `expectation`: the mean over all labels, each weighted by its probability; one backward pass for every output.
    */
   kind?: FisherKind;
   /** Default `categorical`. */
@@ -43,13 +42,12 @@ export interface FisherOptions {
  *
  * @param network its outputs `[B, outputs]` are logits (a final softmax or sigmoid that the tape can see through is left
  * out), or means for `gaussian`
- * @param data gives the batches anew for each pass
  * @returns new tensors by variable name, owned by the caller; variables not on the path to the outputs are absent
  * @throws EngramError ARGUMENT; SHAPE for targets that do not fit the outputs; and as estimateImportance()
  */
 export async function estimateFisher(
   network: NetworkLike,
-  data: () => AsyncIterable<LabelledBatch> | Iterable<LabelledBatch>,
+  data: AsyncIterable<LabelledBatch> | Iterable<LabelledBatch>,
   options: FisherOptions = {},
 ): Promise<Map<string, tf.Tensor>> {
   const {kind = 'empirical', likelihood = 'categorical', seed = 0, signal} = options;
@@ -57,9 +55,11 @@ export async function estimateFisher(
   checkChoice('likelihood', likelihood, ['categorical', 'bernoulli', 'gaussian']);
   const own = asNetwork(network);
   const settings = {variables: own.variables, phi: 'square', ...(signal && {signal})} as const;
-  if (kind === 'expectation') return expectation(own, () => inputs(data()), likelihood, settings);
-  const labelled =
-    kind === 'empirical' ? targets(data()) : drawn(data(), own, likelihood, seedrandom(`${seed}/labels`));
+  if (kind === 'expectation') {
+    const everyLabel = (F: tf.Tensor) => expectation(F, likelihood);
+    return (await estimateImportance(own, inputs(data), {...settings, seed: everyLabel})).importance;
+  }
+  const labelled = kind === 'empirical' ? targets(data) : drawn(data, own, likelihood, seedrandom(`${seed}/labels`));
   const judged: Network = {
     forward: (xy) => {
       const [x, y] = xy as tf.Tensor[];
@@ -75,44 +75,23 @@ export async function estimateFisher(
   return importance;
 }
 
-type Settings = {readonly variables: tf.Variable[]; readonly phi: 'square'; readonly signal?: AbortSignal};
-
 /**
- * sum_y p(y|x) (d log p(y|x)/dtheta)^2. For classes that exclude each other a pass for class c has the seed
- * sqrt(p_c) (e_c - p). Independent outputs k have no cross terms: a pass has sqrt(p_k (1 - p_k)) e_k, or e_k for unit Gaussians.
+ * The seeds of sum_y p(y|x) (d log p(y|x)/dtheta)^2. For classes that exclude each other that of class c is
+ * sqrt(p_c) (e_c - p). Independent outputs k have no cross terms: sqrt(p_k (1 - p_k)) e_k, or e_k for unit Gaussians.
  */
-async function expectation(
-  network: Network,
-  data: () => AsyncIterable<tf.Tensor>,
-  likelihood: Likelihood,
-  settings: Settings,
-): Promise<Map<string, tf.Tensor>> {
-  const total = new Map<string, tf.Tensor>();
-  let outputs = 1;
-  for (let k = 0; k < outputs; k++) {
-    const seed = (F: tf.Tensor): tf.Tensor => {
-      outputs = F.size / F.shape[0];
-      return tf.tidy(() => {
-        const own = oneOutput(F, k);
-        if (likelihood === 'gaussian') return own;
-        if (likelihood === 'bernoulli') {
-          const p = tf.sigmoid(F);
-          return tf.mul(own, tf.sqrt(tf.mul(p, tf.sub(1, p))));
-        }
-        const p = tf.softmax(F);
-        const weight = tf.sqrt(tf.sum(tf.mul(p, own), -1, true));
-        return tf.mul(weight, tf.sub(own, p));
-      });
-    };
-    try {
-      const {importance} = await estimateImportance(network, data(), {...settings, seed});
-      addImportance(total, importance);
-    } catch (error) {
-      tf.dispose([...total.values()]);
-      throw error;
-    }
+function* expectation(F: tf.Tensor, likelihood: Likelihood): Generator<tf.Tensor> {
+  for (const own of eachOutput(F)) {
+    yield tf.tidy(() => {
+      if (likelihood === 'gaussian') return own;
+      if (likelihood === 'bernoulli') {
+        const p = tf.sigmoid(F);
+        return tf.mul(own, tf.sqrt(tf.mul(p, tf.sub(1, p))));
+      }
+      const p = tf.softmax(F);
+      const weight = tf.sqrt(tf.sum(tf.mul(p, own), -1, true));
+      return tf.mul(weight, tf.sub(own, p));
+    });
   }
-  return total;
 }
 
 /** log p(y|x) for every sample, `[B, 1]`, but for a constant of the Gaussian. */

@@ -82,7 +82,7 @@ export class IncrementalMomentMatching extends PenaltyMethod {
     if (this.matching.merge === 'mean') {
       return new Map(this.variables(task.network).map(({name, shape}) => [name, tf.fill(shape, share)]));
     }
-    const fisher = await estimateFisher(task.network, () => task.samples(), task.signal ? {signal: task.signal} : {});
+    const fisher = await estimateFisher(task.network, task.samples(), task.signal ? {signal: task.signal} : {});
     const {floor = 1e-8} = this.matching;
     try {
       return new Map([...fisher].map(([name, F]) => [name, tf.tidy(() => tf.mul(tf.add(F, floor), share))]));

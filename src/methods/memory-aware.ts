@@ -17,9 +17,9 @@ export class MasMethod extends PenaltyMethod {
   }
 }
 
-/** Omega = (1/N) sum_b sum_k |dF_k(x_b)/dtheta|: what the norm stands in for, at one pass for each output. */
+/** Omega = (1/N) sum_b sum_k |dF_k(x_b)/dtheta|: what the norm stands in for, with one backward pass for each output. */
 export class VectorMasMethod extends PenaltyMethod {
   protected importance({network, unlabelled, signal}: LearningTask): Promise<Importance> {
-    return estimateVectorImportance(network, () => unlabelled(), {...(signal && {signal})});
+    return estimateVectorImportance(network, unlabelled(), signal ? {signal} : {});
   }
 }

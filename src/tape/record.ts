@@ -73,11 +73,17 @@ export function usesOf(record: VariableRecord): readonly UseOperands[] {
 export interface BatchRecord {
   /** B. */
   readonly samples: number;
-  /** By variable name. */
+  /** Of the seed's first function, and after {@link advance} of a later one, by variable name. */
   readonly operands: ReadonlyMap<string, VariableRecord>;
-  /** Variables that need the batch-of-one loop, and why. */
+  /** Variables that need the batch-of-one loop, for all functions of the seed, and why. */
   readonly fallback: ReadonlyMap<string, string>;
   /** Variables that are not on the path to the chosen outputs: their gradient is no number, not 0. */
   readonly unreached: ReadonlySet<string>;
+  /**
+   * Walks back for the seed's next function, whose operands take the place of these; false if there is none.
+   *
+   * @throws whatever the seed and tfjs' gradient functions throw
+   */
+  advance(): boolean;
   dispose(): void;
 }

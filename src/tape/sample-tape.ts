@@ -6,18 +6,18 @@ import {eachSample} from './fallback.js';
 import {graphOf, type Recording} from './graph.js';
 import {forwardOutputs, type OutputKind} from './logits.js';
 import {checkVariables, describe, type Network, type Tensors} from './network.js';
-import type {BatchRecord, VariableRecord} from './record.js';
-import {type Seed, seedOf} from './seed.js';
+import type {BatchRecord} from './record.js';
+import type {Seed} from './seed.js';
 import {selfTest, valueTest} from './self-test.js';
 import {signature} from './signature.js';
-import {contained, keepClone, refuseNestedTape} from './tfjs.js';
-import {type Trace, trace} from './trace.js';
-import {disposeOperands, type Operands, walk} from './walk.js';
+import {refuseNestedTape} from './tfjs.js';
+import {trace} from './trace.js';
+import {WalkedBatch} from './walked-batch.js';
 
 export interface SampleTapeOptions {
   /** The variables whose gradients are wanted. */
   variables: tf.Variable[];
-  /** Which function of the outputs is differentiated. */
+  /** Which functions of the outputs are differentiated. */
   seed: Seed;
   /** F: the output itself, or its logits where it ends in a softmax or sigmoid. */
   output: OutputKind;
@@ -39,7 +39,8 @@ export class SampleTape {
   }
 
   /**
-   * Records one batch: one forward and one backward pass once the certificate of this shape of tape is known.
+   * Records one batch: one forward pass, and one backward pass for each function of the seed, once the
+   * certificate of this shape of tape is known.
    *
    * @param x [B, ...], or one such tensor for every input
    * @throws EngramError NESTED_TAPE, NO_GRADIENTS, SHAPE, EMPTY_DATA, ARGUMENT or DTYPE (what forward returns),
@@ -56,9 +57,7 @@ export class SampleTape {
     try {
       const verdict = samples === 1 ? undefined : await this.verdict(recording, x);
       if (verdict?.coupled) return this.withoutOperands(samples, verdict.coupled, graph.unreached);
-      const seeds = contained(() => trace.outputs.map((F) => keepClone(seedOf(this.options.seed, F))));
-      const operands = walk(recording, seeds, true);
-      record = batchRecord(samples, operands, verdict?.leaks ?? new Map(), graph.unreached, trace);
+      record = new WalkedBatch(recording, this.options.seed, verdict?.leaks ?? new Map());
       return record;
     } catch (error) {
       if (error instanceof EngramError) throw error;
@@ -74,7 +73,7 @@ export class SampleTape {
    * The definition: the gradient of each sample on its own.
    *
    * @param names the variables wanted
-   * @param visit called per sample and variable, not for variables that the sample does not reach. The gradient is
+   * @param visit called per sample, function of the seed and variable, not for variables that the sample does not reach. The gradient is
    *   disposed afterwards: clone it to keep it
    * @throws the signal's reason
    */
@@ -125,39 +124,9 @@ export class SampleTape {
 
   private withoutOperands(samples: number, reason: string, unreached: ReadonlySet<string>): BatchRecord {
     const names = this.options.variables.map(({name}) => name).filter((name) => !unreached.has(name));
-    return batchRecord(samples, new Map(names.map((name) => [name, reason])), new Map(), unreached);
+    const fallback = new Map(names.map((name) => [name, reason]));
+    return {samples, operands: new Map(), fallback, unreached, advance: () => false, dispose() {}};
   }
-}
-
-/**
- * Sorts operands from reasons; variables that failed the certificate lose their operands.
- *
- * @param trace what the operands may still need, handed over
- */
-function batchRecord(
-  samples: number,
-  found: Operands,
-  leaks: ReadonlyMap<string, string>,
-  unreached: ReadonlySet<string>,
-  trace?: Trace,
-): BatchRecord {
-  const operands = new Map<string, VariableRecord>();
-  const fallback = new Map<string, string>();
-  for (const [name, record] of found) {
-    if (typeof record === 'string') fallback.set(name, record);
-    else if (leaks.has(name)) {
-      disposeOperands(new Map([[name, record]]));
-      fallback.set(name, leaks.get(name)!);
-    } else operands.set(name, record);
-  }
-  // Chunks may go back through computations on weights, later: what tfjs saved for that stays until then.
-  const later = [...operands.values()].some(({kernel}) => kernel === 'chunks');
-  if (!later) trace?.dispose();
-  const dispose = () => {
-    disposeOperands(new Map(operands));
-    if (later) trace?.dispose();
-  };
-  return {samples, operands, fallback, unreached, dispose};
 }
 
 /** Sample b as a batch of one, of every input; tensors of the current scope. */

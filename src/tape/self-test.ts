@@ -99,7 +99,7 @@ function dense(): {record: [tf.Tensor, tf.Tensor]; gradient: tf.Tensor} {
         disposeOperands(operands);
         throw new Error(`a 2x2 dense layer is not recognised${record ? `: ${record}` : ''}`);
       }
-      const [gradient] = sampleGradients(forward, double, [variable]);
+      const [gradient] = [...sampleGradients(forward, double, [variable])].flat();
       return {record: [record.activations!, record.deltas], gradient: gradient!};
     } finally {
       recorded.dispose();
