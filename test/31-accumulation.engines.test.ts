@@ -1,20 +1,12 @@
 /** Samples come in any number of calls and add up to one pass; a call that fails leaves nothing behind. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {Accumulation, EngramError, estimateImportance, MemoryAwareSynapses} from '../dist/index.js';
 import {readSafetensors} from '../dist/memory/safetensors.js';
 import {bytesOf, errorOf, omegaOf, read} from './accumulations.js';
 import {describeEngine, deviation, engineName, exactness} from './engine.js';
 import {batchOfOne, variablesOf} from './networks.js';
-
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
+import {own} from './owned.js';
 
 const network = () =>
   own(

@@ -1,19 +1,12 @@
 /** A network of several heads: the outputs that count are chosen, and the other heads are left alone to the bit. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {Accumulation, estimateImportance, MemoryAwareSynapses, type OutputChoice} from '../dist/index.js';
 import {bytesOf, errorOf, omegaOf, read} from './accumulations.js';
 import {describeEngine, deviation, engineName, exactness} from './engine.js';
 import {batchOfOne, variablesOf} from './networks.js';
+import {own} from './owned.js';
 
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
 const taskData = (task: number) => own(tf.randomNormal([10, 4], task, 1 + task, 'float32', task + 1));
 const rules = ['sum', 'ema', 'mean', 'max'] as const;
 

@@ -1,11 +1,12 @@
 /** A step with penalty: it goes where the loss says, never diverges, and without penalty it is tfjs' own step. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {Memory} from '../dist/memory/memory.js';
 import {AdamW} from '../dist/optimizers/adamw.js';
 import {AdditiveOptimizer} from '../dist/optimizers/additive.js';
 import {FusedOptimizer, fusedRule} from '../dist/optimizers/fused.js';
 import {describeEngine, engineName} from './engine.js';
+import {own} from './owned.js';
 
 const bases: Record<string, () => tf.Optimizer> = {
   sgd: () => tf.train.sgd(0.1),
@@ -14,15 +15,6 @@ const bases: Record<string, () => tf.Optimizer> = {
   adam: () => tf.train.adam(0.02),
 };
 const withDecay = {...bases, adamw: () => new AdamW(0.02, 0.3)};
-
-const used: (tf.Tensor | {dispose(): void})[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): void}>(thing: T): T => {
-  used.push(thing);
-  return thing;
-};
 
 /** A memory that holds one variable with the given importance at its present value. */
 function memoryOf(variable: tf.Variable, importance: number[]): Memory {

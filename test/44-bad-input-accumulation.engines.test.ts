@@ -1,19 +1,12 @@
 /** Bad input to Accumulation, Memory and normalize gets a typed error, and nothing is half-changed. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {Accumulation, estimateImportance, Memory, MemoryAwareSynapses, normalize} from '../dist/index.js';
 import {bytesOf, errorOf} from './accumulations.js';
 import {describeEngine, engineName} from './engine.js';
 import {variablesOf} from './networks.js';
+import {own} from './owned.js';
 
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
 const network = () =>
   own(
     tf.sequential({

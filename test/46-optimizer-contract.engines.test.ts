@@ -1,17 +1,9 @@
 /** The contract of tfjs optimizers: config, named state, iterations, schedules; and state goes in and out as tfjs' own. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {AdamW, EngramError, MemoryAwareSynapses, type PenalizedOptimizer} from '../dist/index.js';
 import {describeEngine, engineName} from './engine.js';
-
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): void}>(thing: T): T => {
-  used.push(thing);
-  return thing;
-};
+import {own} from './owned.js';
 
 type State = {name: string; tensor: tf.Tensor}[];
 interface Stateful {

@@ -1,17 +1,9 @@
 /** mas.callback(data): model.fit consolidates when it ends, alone or in a list with tfjs' own callbacks. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {MemoryAwareSynapses, type Progress} from '../dist/index.js';
 import {describeEngine, engineName} from './engine.js';
-
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
+import {own} from './owned.js';
 
 function learner() {
   const model = own(

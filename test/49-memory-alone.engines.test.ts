@@ -1,19 +1,12 @@
 /** A memory by itself, for methods of one's own: importance from anywhere, anchors of the moment, tensors kept apart. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {estimateImportance, Memory, MemoryAwareSynapses, type MergeRule, normalize} from '../dist/index.js';
 import {read} from './accumulations.js';
 import {describeEngine, deviation, engineName} from './engine.js';
 import {variablesOf} from './networks.js';
+import {own} from './owned.js';
 
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
 const network = () =>
   own(
     tf.sequential({

@@ -1,17 +1,9 @@
 /** How tasks join the memory: every merge rule against hand computation, normalisation, what is held and what is not. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {EngramError, estimateImportance, MemoryAwareSynapses, type MergeRule} from '../dist/index.js';
 import {describeEngine, deviation, engineName} from './engine.js';
-
-const used: {dispose(): void}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
-const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing as unknown as {dispose(): void});
-  return thing;
-};
+import {own} from './owned.js';
 
 const network = () =>
   own(
