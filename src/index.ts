@@ -47,4 +47,5 @@ export {estimateVectorImportance} from './methods/vector-importance.js';
 export {AdamW} from './optimizers/adamw.js';
 export type {OptimizerConfig} from './optimizers/make.js';
 export type {PenalizedOptimizer, PenaltyOptions} from './optimizers/penalized.js';
+export type {NamedGradients} from './optimizers/wrapping.js';
 export type {Network, NetworkLike, Seed} from './tape/index.js';

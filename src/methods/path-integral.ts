@@ -1,7 +1,7 @@
 /** The path integral of a task's loss along the steps of an optimizer, and the optimizer that lets it be summed. */
 import * as tf from '@tensorflow/tfjs-core';
 import {type NamedTensor, variableOf} from '../optimizers/penalized.js';
-import {type Gradients, namedGradients, WrappingOptimizer} from '../optimizers/wrapping.js';
+import {type NamedGradients, namedGradients, WrappingOptimizer} from '../optimizers/wrapping.js';
 import {KeptTensors} from './kept-tensors.js';
 
 /** What one step did to one variable, which has its new values by now. */
@@ -78,7 +78,7 @@ export class PathIntegralOptimizer extends WrappingOptimizer {
   }
 
   /** @throws what the base throws, and nothing is observed then */
-  override applyGradients(gradients: Gradients): void {
+  override applyGradients(gradients: NamedGradients): void {
     const moves: Move[] = [];
     for (const {name, tensor: gradient} of namedGradients(gradients)) {
       const variable = variableOf(name);

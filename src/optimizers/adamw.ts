@@ -1,6 +1,6 @@
 /** Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), which TensorFlow.js lacks. */
 import * as tf from '@tensorflow/tfjs-core';
-import {type Gradients, namedGradients} from './wrapping.js';
+import {type NamedGradients, namedGradients} from './wrapping.js';
 
 /**
  * theta <- (1 - learningRate * weightDecay) theta, then Adam's step on the task gradient: PyTorch's AdamW. It works by
@@ -32,7 +32,7 @@ export class AdamW extends tf.AdamOptimizer {
   }
 
   /** One step on the gradients, as TensorFlow.js calls it. */
-  override applyGradients(gradients: Gradients): void {
+  override applyGradients(gradients: NamedGradients): void {
     for (const {name, tensor} of namedGradients(gradients)) {
       if (tensor == null) continue;
       const theta: tf.Variable = tf.engine().registeredVariables[name];

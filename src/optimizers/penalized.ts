@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngramError} from '../errors.js';
 import type {Memory} from '../memory/memory.js';
-import {type Gradients, type NamedGradient, namedGradients, WrappingOptimizer} from './wrapping.js';
+import {type NamedGradient, type NamedGradients, namedGradients, WrappingOptimizer} from './wrapping.js';
 
 /** How the penalty enters a step. */
 export interface PenaltyOptions {
@@ -62,7 +62,7 @@ export abstract class PenalizedOptimizer extends WrappingOptimizer {
   }
 
   /** @throws EngramError UNKNOWN_VARIABLE, SHAPE, DTYPE; ARGUMENT if it is detached; no variable is changed then */
-  override applyGradients(gradients: Gradients): void {
+  override applyGradients(gradients: NamedGradients): void {
     const {memory} = this;
     if (!memory) {
       throw new EngramError('ARGUMENT', {

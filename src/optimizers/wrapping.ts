@@ -7,10 +7,10 @@ export interface NamedGradient {
   tensor: tf.Tensor | null;
 }
 
-/** Gradients in either form that tfjs optimizers take. */
-export type Gradients = tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[];
+/** NamedGradients in either form that tfjs optimizers take. */
+export type NamedGradients = tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[];
 
-export function namedGradients(gradients: Gradients): NamedGradient[] {
+export function namedGradients(gradients: NamedGradients): NamedGradient[] {
   if (Array.isArray(gradients)) return gradients;
   return Object.entries(gradients).map(([name, tensor]) => ({name, tensor}));
 }
@@ -38,5 +38,5 @@ export abstract class WrappingOptimizer extends tf.Optimizer {
     else base.learningRate = learningRate;
   }
 
-  abstract override applyGradients(gradients: Gradients): void;
+  abstract override applyGradients(gradients: NamedGradients): void;
 }
