@@ -8,6 +8,7 @@ import {clientsBench} from './clients.mjs';
 import {consolidation} from './consolidation.mjs';
 import {kernels} from './kernels.mjs';
 import {machine} from './measure.mjs';
+import {methodCosts} from './methods.mjs';
 import {overhead} from './overhead.mjs';
 import {peak} from './peak.mjs';
 import {peers} from './peers/run.mjs';
@@ -21,6 +22,7 @@ const parts = {
   consolidation,
   training,
   overhead,
+  methods: methodCosts,
   'vector-output': vectorOutput,
   peers,
   clients: clientsBench,

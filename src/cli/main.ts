@@ -129,7 +129,10 @@ program
 program
   .command('bench')
   .description('run the benchmarks: all of them, or the parts named')
-  .argument('[parts...]', 'peak, kernels, backend, consolidation, training, overhead, vector-output, peers, clients')
+  .argument(
+    '[parts...]',
+    'peak, kernels, backend, consolidation, training, overhead, methods, vector-output, peers, clients',
+  )
   .addOption(backendOption())
   .option('--out <file>', 'where the figures are written as JSON')
   .action((parts: string[], options: {out?: string; backend?: BackendName}) =>

@@ -1,12 +1,8 @@
-/** One run: one method on one seed, in this process, from its last checkpoint to its result. */
-import {resolve} from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
-import {drawnSequence} from './drawn-sequence.js';
-import type {Experiment} from './file.js';
-import {learnSequence, type SequenceProgress, type TrainingSettings} from './learn.js';
-import {type MethodSpec, makeMethod} from './methods.js';
-import {backboneOf} from './networks.js';
-import {loadCheckpoint, loadResult, type RunResult, runOf, saveCheckpoint, saveResult} from './store.js';
+/** One run in words: one method on one seed, and what tells it apart from every other. */
+import {type Experiment, fingerprint} from './file.js';
+import type {TrainingSettings} from './learn.js';
+import type {MethodSpec} from './methods.js';
+import {runFolder} from './store.js';
 
 /** What tells a run apart, in words that can be sent to another process. */
 export interface Cell {
@@ -27,40 +23,9 @@ export interface Cell {
   readonly data?: string | undefined;
 }
 
-/**
- * Runs a cell, or what is left of it.
- *
- * @throws EngramError DATA_FILE, NON_FINITE, ARGUMENT; the signal's reason
- */
-export async function runCell(
-  cell: Cell,
-  {signal, onProgress}: {signal?: AbortSignal; onProgress?: (progress: SequenceProgress) => void} = {},
-): Promise<RunResult> {
-  const {experiment, label, method: spec, measured, seed, tasks} = cell;
-  const {folder, run} = runOf(cell, tf.getBackend());
-  const done = await loadResult(folder, run);
-  if (done) return done;
-  const sequence = await drawnSequence(experiment.sequence, seed, {folder: cell.data, signal}, cell.folder);
-  const method = makeMethod(spec);
-  try {
-    const reached = await learnSequence(
-      sequence,
-      backboneOf(experiment.network, (file) => resolve(cell.data ?? '.', file)),
-      method,
-      {...experiment.training, ...measured},
-      {
-        seed,
-        tasks,
-        signal,
-        ...(onProgress && {onProgress}),
-        from: await loadCheckpoint(folder, run),
-        onTask: (checkpoint) => saveCheckpoint(folder, run, checkpoint),
-      },
-    );
-    const result = {label, method: spec, seed, run, backend: tf.getBackend(), ...reached};
-    await saveResult(folder, result, (await method.state?.())?.tensors ?? new Map());
-    return result;
-  } finally {
-    method.dispose();
-  }
+/** The folder of a cell's run, and what tells the run apart from every other. */
+export function runOf(cell: Cell, backend: string): {folder: string; run: string} {
+  const {experiment, label, method, measured, seed, tasks, point} = cell;
+  const run = fingerprint([experiment, method, measured, seed, tasks, backend]);
+  return {folder: runFolder(cell.folder, label, seed, point), run};
 }

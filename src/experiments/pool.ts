@@ -4,9 +4,9 @@ import {availableParallelism} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {EngramError, type ErrorCode} from '../errors.js';
 import {type BackendName, chooseBackend} from './backend.js';
-import type {Cell} from './cell.js';
+import {type Cell, runOf} from './cell.js';
 import type {SequenceProgress} from './learn.js';
-import {loadResult, type RunResult, runOf} from './store.js';
+import {loadResult, type RunResult} from './store.js';
 import type {Answer, Order} from './worker.js';
 
 export interface PoolOptions {

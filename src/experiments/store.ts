@@ -7,9 +7,8 @@ import type {EngramError} from '../errors.js';
 import {writeWhole} from '../memory/node-file.js';
 import {floatsOf, readSafetensors, writeSafetensors} from '../memory/safetensors.js';
 import {dataFileError, reasonOf} from '../scenarios/images.js';
-import type {Cell} from './cell.js';
 import type {Checkpoint, SequenceResult} from './checkpoint.js';
-import {fingerprint, folderOf} from './file.js';
+import {folderOf} from './file.js';
 import type {MethodSpec} from './methods.js';
 
 /** One run of one method on one seed, and what came of it. */
@@ -28,13 +27,6 @@ export interface RunResult extends SequenceResult {
 /** The folder of one run. */
 export function runFolder(folder: string, label: string, seed: number, point = 0): string {
   return join(folder, 'runs', folderOf(label), ...(point > 0 ? [`setting-${point}`] : []), `seed-${seed}`);
-}
-
-/** The folder of a cell's run, and what tells the run apart from every other. */
-export function runOf(cell: Cell, backend: string): {folder: string; run: string} {
-  const {experiment, label, method, measured, seed, tasks, point} = cell;
-  const run = fingerprint([experiment, method, measured, seed, tasks, backend]);
-  return {folder: runFolder(cell.folder, label, seed, point), run};
 }
 
 /** Writes JSON as one step. */

@@ -1,8 +1,9 @@
 /** A process that runs one cell: its parent sends the cell, it answers with progress and the end. */
 import {EngramError} from '../errors.js';
 import {type BackendName, useBackend} from './backend.js';
-import {type Cell, runCell} from './cell.js';
+import type {Cell} from './cell.js';
 import type {SequenceProgress} from './learn.js';
+import {runCell} from './run-cell.js';
 import type {RunResult} from './store.js';
 
 /** What the parent sends. */

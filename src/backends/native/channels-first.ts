@@ -1,6 +1,6 @@
 /** Convolutions of NCHW images: turned into NHWC order, convolved there, and turned back. */
 import type * as tf from '@tensorflow/tfjs-core';
-import type {ConvolutionAttributes} from './conv2d.js';
+import type {ConvolutionAttributes} from './convolution.js';
 import {
   type Backend,
   type Call,

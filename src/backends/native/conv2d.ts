@@ -1,13 +1,13 @@
 /** Conv2D, FusedConv2D and both gradients of a convolution on the addon; what is not float32 stays with cpu. */
 import * as tf from '@tensorflow/tfjs-core';
 import {flatDepth} from '../../kernels/table.js';
-import {planeOf} from '../windows.js';
 import {
   convolveChannelsFirst,
   filterGradientChannelsFirst,
   fusedChannelsFirst,
   inputGradientChannelsFirst,
 } from './channels-first.js';
+import {type ConvolutionAttributes, convolutionOf} from './convolution.js';
 import {
   areFloat,
   type Backend,
@@ -27,29 +27,10 @@ import {
   valuesOf,
 } from './tensors.js';
 
-type Shape4 = [number, number, number, number];
-
-export interface ConvolutionAttributes {
-  strides: [number, number] | number;
-  pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
-  dataFormat: 'NHWC' | 'NCHW';
-  dimRoundingMode?: 'floor' | 'round' | 'ceil';
-  dilations?: [number, number] | number;
-}
-
-/** The geometry of a convolution of NHWC images, or null for what tfjs itself does not do. */
+/** The geometry, or null for what tfjs itself does not do. */
 function geometryOf(x: number[], filter: number[], attrs: ConvolutionAttributes, dilations = attrs.dilations ?? 1) {
-  const info = tf.backend_util.computeConv2DInfo(
-    x as Shape4,
-    filter as Shape4,
-    attrs.strides,
-    dilations,
-    attrs.pad,
-    attrs.dimRoundingMode,
-  );
-  if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
-  const sizes = {...planeOf(info), inChannels: info.inChannels, outChannels: info.outChannels};
-  return {outShape: info.outShape, sizes};
+  const found = convolutionOf(x, filter, attrs, dilations);
+  return found && {outShape: found.outShape, sizes: {...found.plane, outChannels: filter[3]}};
 }
 
 type Convolution = Call<'x' | 'filter', ConvolutionAttributes & FusedAttributes>;

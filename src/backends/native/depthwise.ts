@@ -1,7 +1,6 @@
 /** Depthwise convolution of NHWC images, fused or not, and its gradients. */
 import * as tf from '@tensorflow/tfjs-core';
-import {planeOf} from '../windows.js';
-import type {ConvolutionAttributes} from './conv2d.js';
+import {type ConvolutionAttributes, convolutionOf} from './convolution.js';
 import {
   type Call,
   type FusedAttributes,
@@ -18,25 +17,12 @@ import {
 } from './tensors.js';
 
 type Attributes = Omit<ConvolutionAttributes, 'dataFormat'>;
-type Shape4 = [number, number, number, number];
 
 /** The geometry, or null for what the addon does not do. */
 function geometryOf(x: number[], filter: number[], attrs: Attributes, tensors: tf.TensorInfo[]) {
   if (tensors.some(({dtype}) => dtype !== 'float32')) return null;
-  const {strides, pad, dimRoundingMode} = attrs;
-  const dilations = attrs.dilations ?? 1;
-  const info = tf.backend_util.computeConv2DInfo(
-    x as Shape4,
-    filter as Shape4,
-    strides,
-    dilations,
-    pad,
-    dimRoundingMode,
-    true,
-  );
-  if (info.outHeight < 0 || info.outWidth < 0 || info.inChannels !== filter[2]) return null;
-  const sizes = {...planeOf(info), inChannels: info.inChannels, multiplier: filter[3]};
-  return {outShape: info.outShape, sizes};
+  const found = convolutionOf(x, filter, attrs, attrs.dilations ?? 1, true);
+  return found && {outShape: found.outShape, sizes: {...found.plane, multiplier: filter[3]}};
 }
 
 function convolve(kernelName: string, call: Call<'x' | 'filter', Attributes & FusedAttributes>): tf.TensorInfo {
