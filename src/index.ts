@@ -27,6 +27,11 @@ export {
   ElasticWeightConsolidation,
   type ElasticWeightConsolidationOptions,
 } from './methods/elastic-weight-consolidation.js';
+export {
+  EncoderBasedLifelongLearning,
+  type EncoderBasedLifelongLearningOptions,
+} from './methods/encoder-based.js';
+export {ExperienceReplay, type ExperienceReplayOptions} from './methods/experience-replay.js';
 export {fineTuning, jointTraining} from './methods/fine-tuning.js';
 export {
   estimateFisher,
@@ -35,6 +40,14 @@ export {
   type LabelledBatch,
   type Likelihood,
 } from './methods/fisher.js';
+export {
+  IncrementalMomentMatching,
+  type IncrementalMomentMatchingOptions,
+} from './methods/incremental-moment-matching.js';
+export {
+  LearningWithoutForgetting,
+  type LearningWithoutForgettingOptions,
+} from './methods/learning-without-forgetting.js';
 export {estimateLocalImportance, type LocalImportanceOptions, LocalMasMethod} from './methods/local-mas.js';
 export {MemoryAwareSynapses} from './methods/mas.js';
 export type {AttachOptions, ConsolidateOptions, MemoryAwareSynapsesOptions} from './methods/mas-options.js';
@@ -42,6 +55,8 @@ export {type BatchConvention, type MasPreset, masPresets} from './methods/mas-pr
 export {MasMethod, VectorMasMethod} from './methods/memory-aware.js';
 export type {Batch, LearningTask, Method, MethodState, Rehearsal} from './methods/method.js';
 export {type Importance, PenaltyMethod, type PenaltyMethodOptions} from './methods/penalty-method.js';
+export {RiemannianWalk, type RiemannianWalkOptions} from './methods/riemannian-walk.js';
+export {SynapticIntelligence, type SynapticIntelligenceOptions} from './methods/synaptic-intelligence.js';
 export type {VariableFilter} from './methods/variables.js';
 export {estimateVectorImportance} from './methods/vector-importance.js';
 export {AdamW} from './optimizers/adamw.js';

@@ -231,6 +231,37 @@ describeEngine(`distillation and codes on ${engineName}`, () => {
     method.dispose();
   });
 
+  for (const [name, make] of Object.entries({LwF: lwf, EBLL: ebll})) {
+    it(`${name}: the slope along the gradient of each variable is that of differences of the loss`, async () => {
+      const method = make();
+      network.set(losses.before);
+      await method.beforeTask(task);
+      network.set(losses.now);
+      const batch = batchOf(data, all);
+      const variables = [...reached().values()];
+      const {value, grads} = tf.tidy(() => tf.variableGrads(() => method.batchLoss(batch, task), variables));
+      for (const variable of variables) {
+        const length = Math.hypot(...(await grads[variable.name].data()));
+        expect(length, variable.name).toBeGreaterThan(1e-3);
+        const theta = tf.clone(variable);
+        const at = async (move: number) => {
+          tf.tidy(() => variable.assign(tf.add(theta, tf.mul(grads[variable.name], move / length))));
+          const loss = tf.tidy(() => method.batchLoss(batch, task));
+          const [found] = await loss.data();
+          loss.dispose();
+          return found;
+        };
+        const slope = ((await at(3e-3)) - (await at(-3e-3))) / 6e-3;
+        variable.assign(theta);
+        theta.dispose();
+        // A loss of about 1 has 2^-24 of it in 32 bits, which 6e-3 makes 2e-5 of.
+        expect(Math.abs(slope - length), variable.name).toBeLessThanOrEqual(5e-3 * length + 1e-4);
+      }
+      tf.dispose([value, grads, batch.x, batch.y]);
+      method.dispose();
+    });
+  }
+
   it('EBLL: the objective of the autoencoder and its gradient are those of PyTorch', async () => {
     const [features, targets] = [toTensor(autoencoder.features), toTensor(autoencoder.targets)];
     network.set(autoencoder.head);

@@ -19,6 +19,7 @@ describe('the package', () => {
   for (const [entry, name] of [
     ['engram', 'MemoryAwareSynapses'],
     ['engram/kernels', 'table'],
+    ['engram/experiments', 'learnSequence'],
     ['engram/native', null],
     ['engram/webgpu', null],
   ] as const) {
@@ -54,6 +55,26 @@ describe('the package', () => {
       expect(outside.filter((path) => !peers.includes(path))).toEqual([]);
     });
   }
+
+  it('gives every method that experiments name, as a class or function of its own', async () => {
+    const classes = [
+      'MasMethod',
+      'VectorMasMethod',
+      'LocalMasMethod',
+      'BatchMasMethod',
+      'ElasticWeightConsolidation',
+      'SynapticIntelligence',
+      'RiemannianWalk',
+      'LearningWithoutForgetting',
+      'EncoderBasedLifelongLearning',
+      'IncrementalMomentMatching',
+      'ExperienceReplay',
+      'fineTuning',
+      'jointTraining',
+    ];
+    const script = `import * as entry from 'engram'; console.log(Object.keys(entry).join()); process.exit(0)`;
+    expect((await node(script, 'module')).trim().split(',')).toEqual(expect.arrayContaining(classes));
+  });
 
   it('keeps TensorFlow.js out of engram/kernels', async () => {
     const {metafile} = await build({
@@ -106,6 +127,9 @@ describe('the package', () => {
       'native/CMakeLists.txt',
       'native/install.mjs',
       'examples/kernels.mjs',
+      'examples/sequence.mjs',
+      'experiments/eight-tasks.json',
+      'experiments/eight-tasks.selected.json',
       'shaders/grad_moment.wgsl',
       'binding.gyp',
       'data/digits.csv.gz',
@@ -115,5 +139,6 @@ describe('the package', () => {
       expect(files).toContain(needed);
     }
     expect(files.filter((path) => path.includes('build/') || path.endsWith('.node'))).toEqual([]);
+    expect(files.filter((path) => path.includes('results/'))).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import {EngramError} from '../errors.js';
 import {loadAddon} from '../kernels/addon.js';
 
 export const backendNames = ['native', 'webgpu', 'cpu'] as const;
+/** A TensorFlow.js backend that experiments run on. */
 export type BackendName = (typeof backendNames)[number];
 
 /** The backend in use, and in one line why it is not the default. */

@@ -22,6 +22,7 @@ export interface Selection {
   readonly methods: Readonly<Record<string, SelectedMethod>>;
 }
 
+/** What a search tried for one method, and chose. */
 export interface SelectedMethod {
   /** The method with the values that were chosen. */
   readonly chosen: MethodSpec;

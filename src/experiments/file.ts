@@ -47,6 +47,7 @@ export const measureNames = [
   'methodSeconds',
   'bytes',
 ] as const;
+/** A measure of a run that claims can be about. */
 export type MeasureName = (typeof measureNames)[number];
 
 const claimSchema = z.strictObject({
@@ -95,6 +96,7 @@ const experimentSchema = z.strictObject({
   findings: z.array(claimSchema).optional(),
 });
 
+/** An experiment's file, checked: docs/experiments.md tells its fields. */
 export type Experiment = z.infer<typeof experimentSchema>;
 
 /**

@@ -30,6 +30,7 @@ export type MakeBackbone = (
   seed: number,
 ) => layers.LayersModel | Promise<layers.LayersModel>;
 
+/** How far a sequence has come. */
 export interface SequenceProgress {
   /** Task being learned, counted from 0, of how many. */
   readonly task: number;
@@ -41,12 +42,14 @@ export interface SequenceProgress {
   readonly accuracy?: readonly number[];
 }
 
+/** Which part of a sequence is learned, and who is told. */
 export interface SequenceOptions {
   /** Decides the initial weights and the order of the training samples. */
   readonly seed: number;
   /** Learn only the first tasks; default all. */
   readonly tasks?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called after every step, and with the accuracy after every task. */
   readonly onProgress?: (progress: SequenceProgress) => void;
   /** Called after every task; the run goes on when it has resolved. */
   readonly onTask?: (checkpoint: Checkpoint) => Promise<void>;

@@ -9,12 +9,17 @@ import type {SequenceProgress} from './learn.js';
 import {loadResult, type RunResult} from './store.js';
 import type {Answer, Order} from './worker.js';
 
+/** How processes are run. */
 export interface PoolOptions {
   /** Processes at a time; default one for each processor. */
   readonly jobs?: number | undefined;
+  /** Default `native`, or `cpu` without the C++ addon. */
   readonly backend?: BackendName | undefined;
+  /** Ends all processes; the promise rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Called as a run goes on. */
   readonly onProgress?: (cell: Cell, progress: SequenceProgress) => void;
+  /** Called when a run is done. */
   readonly onResult?: (cell: Cell, result: RunResult) => void;
 }
 

@@ -9,7 +9,7 @@ import {notRecorded, Recording} from './recording.js';
 import {missing} from './stored-tensors.js';
 
 /** How codes are found and kept, beside how answers are. */
-export interface EncoderBasedOptions extends LearningWithoutForgettingOptions {
+export interface EncoderBasedLifelongLearningOptions extends LearningWithoutForgettingOptions {
   /** Units of the code, fewer than the features: the paper's authors take 100 or 300 for 9216. */
   codeSize: number;
   /** alpha, weight of the code loss. Default 0.1, as in the authors' experiment. */
@@ -37,14 +37,14 @@ const defaults = {alpha: 0.1, reconstruction: 1e-6, learningRate: 0.01, epochs: 
  * while a task is learned, a code for every sample and earlier task.
  */
 export class EncoderBasedLifelongLearning implements Method {
-  private readonly options: Required<Omit<EncoderBasedOptions, keyof LearningWithoutForgettingOptions>>;
+  private readonly options: Required<Omit<EncoderBasedLifelongLearningOptions, keyof LearningWithoutForgettingOptions>>;
   private readonly distillation: LearningWithoutForgetting;
   /** One for each task learned; their tensors are this object's. */
   private encoders: Layer[] = [];
   private codes: Recording | undefined;
 
   /** @throws EngramError ARGUMENT */
-  constructor({lambda, temperature, ...options}: EncoderBasedOptions) {
+  constructor({lambda, temperature, ...options}: EncoderBasedLifelongLearningOptions) {
     this.distillation = new LearningWithoutForgetting({
       ...(lambda !== undefined && {lambda}),
       ...(temperature !== undefined && {temperature}),
@@ -74,7 +74,7 @@ export class EncoderBasedLifelongLearning implements Method {
   }
 
   /**
-   * The distillation loss, and the {@link codeLoss}: the paper's equation for the joint loss without the loss of the task.
+   * The distillation loss, and alpha / 2 times the squared distance of the codes: the paper's equation for the joint loss without the loss of the task.
    *
    * @throws EngramError ARGUMENT without {@link beforeTask}
    */

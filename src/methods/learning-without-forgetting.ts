@@ -47,7 +47,7 @@ export class LearningWithoutForgetting implements Method {
   }
 
   /**
-   * lambda times the sum of the {@link distillationLoss} over earlier heads.
+   * lambda times the cross entropy of softmax(z / T) to the recorded answers, summed over earlier heads.
    *
    * @throws EngramError ARGUMENT without {@link beforeTask}
    */

@@ -53,7 +53,7 @@ export interface Glyphs {
 }
 
 /**
- * Draws letters, white on black, `[side, side]` in 0..1. A quarter of the designs (see {@link designsOf}), at least one,
+ * Draws letters, white on black, `[side, side]` in 0..1. A quarter of the designs (fonts of one family, or that draw alike, are one), at least one,
  * is for testing: no font of theirs is seen in training. Every design has as many images as any other, or one less, and
  * so has every font of a design; they differ in size, slant and place as `jitter` allows. No letter is cut off.
  *

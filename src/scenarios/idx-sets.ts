@@ -50,7 +50,7 @@ export interface IdxSetOptions {
   folder?: string | undefined;
   /** Where an installed package is looked for; default as the set says. */
   installed?: string;
-  /** Where a download is kept; default {@link cacheFolder} of the set's name. */
+  /** Where a download is kept; default `$XDG_CACHE_HOME/engram/NAME`, else under `~/.cache`. */
   cache?: string;
   /** Where a download comes from: an address that ends in `/`; default as the set says. */
   source?: string;
