@@ -92,6 +92,8 @@ describe('an experiment', () => {
     );
     const again = await engram(['run', file, '--out', join(folder, 'whole'), '--backend', 'cpu']);
     expect([again.code, again.err]).toEqual([1, expect.stringContaining('--resume')]);
+    const finished = await engram(['run', file, '--out', join(folder, 'whole'), '--backend', 'cpu', '--resume']);
+    expect([finished.code, finished.out]).toEqual([0, expect.stringContaining('MAS')]);
     expect(await results(join(folder, 'whole'))).toEqual(whole);
   });
 
