@@ -5,18 +5,9 @@ import {estimateLocalImportance, LocalMasMethod} from '../dist/methods/local-mas
 import {describeEngine, deviation, engineName, exactness} from './engine.js';
 import {codeOf, golden, goldenMlp, relativeNorm, setValues, taskOf, toTensor} from './method-tasks.js';
 import {variablesOf} from './networks.js';
-import {own, ownAll, ownModel} from './owned.js';
+import {own, ownAll, ownModel, random, stir} from './owned.js';
 
 type Symbolic = tf.SymbolicTensor;
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
-/** Weights that are none of the zeros with which biases begin. */
-function stir(model: tf.LayersModel, seed: number): void {
-  for (const [i, weight] of model.weights.entries()) {
-    const values = tf.tidy(() => tf.add(tf.randomNormal(weight.shape as number[], 0, 0.5, 'float32', seed + i), 0.1));
-    (weight.read() as tf.Variable).assign(weight.name.includes('variance') ? own(tf.abs(values)) : values);
-    values.dispose();
-  }
-}
 
 /** (1/N) sum_b |d||y(x_b)||^2/dtheta| of a part of a network, by one tf.variableGrads a sample. */
 async function expectDefinition(

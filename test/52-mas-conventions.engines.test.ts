@@ -6,18 +6,9 @@ import {type MasPreset, masPresets} from '../dist/methods/mas-presets.js';
 import {describeEngine, deviation, engineName, exactness} from './engine.js';
 import {codeOf, golden, goldenMlp, type Plain, relativeNorm, setValues, taskOf, toTensor} from './method-tasks.js';
 import {variablesOf} from './networks.js';
-import {own, ownAll, ownModel} from './owned.js';
+import {own, ownAll, ownModel, random, stir} from './owned.js';
 
 type Symbolic = tf.SymbolicTensor;
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
-/** Weights that are none of the zeros with which biases begin. */
-function stir(model: tf.LayersModel, seed: number): void {
-  for (const [i, weight] of model.weights.entries()) {
-    const values = tf.tidy(() => tf.add(tf.randomNormal(weight.shape as number[], 0, 0.5, 'float32', seed + i), 0.1));
-    (weight.read() as tf.Variable).assign(weight.name.includes('variance') ? own(tf.abs(values)) : values);
-    values.dispose();
-  }
-}
 
 /** The golden network, a second head on the same features, and the ragged samples. */
 function twoHeads() {

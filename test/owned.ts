@@ -1,5 +1,5 @@
 /** What a test makes and need not free: that happens at its end. */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import {afterEach} from 'vitest';
 
 const used: {dispose(): unknown}[] = [];
@@ -22,3 +22,15 @@ export const ownAll = (tensors: Map<string, tf.Tensor>): Map<string, tf.Tensor> 
   for (const tensor of tensors.values()) own(tensor);
   return tensors;
 };
+
+/** Normally distributed, the same in every run. */
+export const random = (shape: number[], seed: number): tf.Tensor => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
+
+/** Weights that are none of the zeros with which biases begin. */
+export function stir(model: tf.LayersModel, seed: number): void {
+  for (const [i, weight] of model.weights.entries()) {
+    const values = tf.tidy(() => tf.add(tf.randomNormal(weight.shape as number[], 0, 0.5, 'float32', seed + i), 0.1));
+    (weight.read() as tf.Variable).assign(weight.name.includes('variance') ? own(tf.abs(values)) : values);
+    values.dispose();
+  }
+}
