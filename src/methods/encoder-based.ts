@@ -74,7 +74,8 @@ export class EncoderBasedLifelongLearning implements Method {
   }
 
   /**
-   * The distillation loss, and alpha / 2 times the squared distance of the codes: the paper's equation for the joint loss without the loss of the task.
+   * The distillation loss, and alpha / 2 times the squared distance of the codes: the paper's equation for the joint loss
+   * without the loss of the task.
    *
    * @throws EngramError ARGUMENT without {@link beforeTask}
    */

@@ -7,8 +7,8 @@ import type {NetworkLike} from '../tape/index.js';
 
 /**
  * Omega = (1/N) sum_b sum_k |dF_k(x_b)/dtheta| over all outputs k (Aljundi et al., ECCV 2018, section 4.1, "the
- * alternative"), exact per sample. A batch goes forward once and back once for each of the n outputs, so this costs about
- * n times what the norm does.
+ * alternative"), exact per sample. A batch goes forward once and back once for each of the n outputs, where the norm goes
+ * back once.
  *
  * @returns new tensors by variable name, owned by the caller; variables not on the path to the outputs are absent
  * @throws EngramError as {@link estimateImportance}
