@@ -17,6 +17,8 @@ export default defineConfig({
         test: {
           name: engine,
           include: ['test/**/*.engines.test.ts'],
+          // One process for all files of an engine: a GPU device and its pipelines take longer than most tests.
+          isolate: false,
           env: {ENGRAM_TEST_ENGINE: engine, ...(engine === 'reference' ? {ENGRAM_NATIVE: 'skip'} : {})},
         },
       })),

@@ -1,14 +1,11 @@
-/** What a test makes and need not free: that happens at its end. */
+/** What a test makes and need not free: that happens at its end, also where files share a process. */
 import * as tf from '@tensorflow/tfjs';
-import {afterEach} from 'vitest';
-
-const used: {dispose(): unknown}[] = [];
-afterEach(() => {
-  for (const thing of used.splice(0)) thing.dispose();
-});
+import {onTestFinished} from 'vitest';
 
 export const own = <T extends {dispose(): unknown}>(thing: T): T => {
-  used.push(thing);
+  onTestFinished(() => {
+    thing.dispose();
+  });
   return thing;
 };
 
