@@ -7,7 +7,7 @@ export interface NamedGradient {
   tensor: tf.Tensor | null;
 }
 
-/** NamedGradients in either form that tfjs optimizers take. */
+/** Gradients by the names of their variables, in either form that tfjs optimizers take. */
 export type NamedGradients = tf.NamedTensorMap | {name: string; tensor: tf.Tensor}[];
 
 export function namedGradients(gradients: NamedGradients): NamedGradient[] {
