@@ -82,7 +82,7 @@ function walkBack({trace, graph, samples}: Recording, seeds: tf.Tensor[], last: 
   }
 }
 
-export function disposeOperands(operands: Operands): void {
+export function disposeOperands(operands: ReadonlyMap<string, VariableRecord | string>): void {
   for (const record of operands.values()) {
     if (typeof record === 'string') continue;
     for (const {activations, deltas} of usesOf(record)) {

@@ -41,7 +41,7 @@ export class WalkedBatch implements BatchRecord {
 
   advance(): boolean {
     if (!this.upcoming) return false;
-    disposeOperands(new Map(this.operands));
+    disposeOperands(this.operands);
     this.operands = new Map();
     // A variable keeps its way for all functions, or it would count twice or not at all.
     const other = [...this.walkBack(this.fallback)].find(([name]) => !this.fallback.has(name));
@@ -51,7 +51,7 @@ export class WalkedBatch implements BatchRecord {
   }
 
   dispose(): void {
-    disposeOperands(new Map(this.operands));
+    disposeOperands(this.operands);
     this.end();
     this.recording.trace.dispose();
   }
